@@ -1,0 +1,46 @@
+package connector
+
+import "strings"
+
+// Arrival is an event as it is stored: the event, and when it came.
+type Arrival struct {
+	Event
+	// At is when it came, by wrapup's own clock. Only timers look at it; no record depends on it.
+	At Time `json:"at"`
+}
+
+// The store keeps the events of a call in one group and those of an agent's timeline in another.
+const (
+	callGroup  = "call/"
+	agentGroup = "agent/"
+)
+
+// CallGroup names the group of the calls with this uuid.
+func CallGroup(uuid string) string { return callGroup + uuid }
+
+// AgentGroup names the group of an agent's timeline; agent is what [Event.Agent] gives.
+func AgentGroup(agent string) string { return agentGroup + agent }
+
+// ParseGroup gives the uuid or the agent that a group is about; one of them is empty, or both if it is no such group.
+func ParseGroup(group string) (uuid, agent string) {
+	if u, ok := strings.CutPrefix(group, callGroup); ok {
+		return u, ""
+	}
+	if a, ok := strings.CutPrefix(group, agentGroup); ok {
+		return "", a
+	}
+	return "", ""
+}
+
+// Groups names the groups that the event belongs to: its call's, its agent's, or both. An event about neither (it means
+// nothing to a call and names no agent) goes to the timeline of the agent that nobody named.
+func (e *Event) Groups() []string {
+	var groups []string
+	if e.AboutCall() {
+		groups = append(groups, CallGroup(e.UUID))
+	}
+	if e.AboutAgent() || len(groups) == 0 {
+		groups = append(groups, AgentGroup(e.Agent()))
+	}
+	return groups
+}
