@@ -1,0 +1,20 @@
+// Package mappings compiles and renders the mapping language: YAML files in which ops say what one call becomes in one
+// CRM.
+//
+//	file ──yaml──▶ nodes with positions ──loader──▶ Mapping ──Next(call)──▶ Action: send this request | skip | finished
+//	                        │                         ▲
+//	                        └── "${…}" ──expression───┘        Judge(call, step, answer) ──▶ Judgement
+//
+// Everything that can be wrong with a mapping is found when it is compiled, all at once, as [source.Problems] with the
+// place in the file. What is left for rendering is what only a record can show: a null in a path, for example.
+//
+// Rendering is pure: it does no I/O, reads no clock, and the same call gives the same request. A [Mapping] is immutable
+// and may be used by many goroutines.
+//
+// The values of expressions are nil (null, which is "unknown"), bool, string, int, float64, [encoding/json.Number]
+// (a number from an answer, all its digits kept), [connector.Time], []any and object (a map that keeps its order).
+//
+// Expressions are parsed and run by expr-lang/expr, but typed and made safe here: the tree that its parser gives is
+// checked and rewritten by [checker] so that each access, comparison and sum goes through the operators of this package,
+// which know what null is.
+package mappings
