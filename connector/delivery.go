@@ -1,0 +1,109 @@
+package connector
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// DeliveryState is where the delivery of a call to a destination stands.
+type DeliveryState string
+
+// The states. Each (call, destination) pair is in exactly one of them.
+const (
+	DeliveryWaiting DeliveryState = "waiting" // to be sent, or to be sent again
+	DeliveryDone    DeliveryState = "done"    // delivered
+	DeliverySkipped DeliveryState = "skipped" // a condition of the mapping or the destination said no
+	DeliveryDead    DeliveryState = "dead"    // refused for good: a person has to look
+	DeliveryParked  DeliveryState = "parked"  // maybe delivered: the answer was lost, and a repeat could log the call twice
+)
+
+// Delivery is what is kept of one call for one destination.
+type Delivery struct {
+	State DeliveryState `json:"state"`
+	// Wanted is the newest revision there is to deliver, Done the last one that was delivered in full.
+	Wanted int `json:"wanted"`
+	Done   int `json:"done,omitempty"`
+	// Sending is the revision that a first attempt froze, until it is done or dead; 0 if none is under way.
+	Sending int `json:"sending,omitempty"`
+	// Progress is the mapping's: steps done, values saved.
+	Progress json.RawMessage `json:"progress,omitempty"`
+	// Unsure names the step that was about to be sent, where it must not be sent twice. It is written before the request and
+	// taken out with the answer: found at a start, it means that nobody knows whether the request got through.
+	Unsure string `json:"unsure,omitempty"`
+	// UnsureSince is when that step was about to be sent for the first time.
+	UnsureSince Time `json:"unsure_since,omitempty"`
+	// Failed counts the attempts that failed since the last success; FirstFailed is when the first of them did.
+	Failed      int  `json:"failed,omitempty"`
+	FirstFailed Time `json:"first_failed,omitempty"`
+	// Next is when it is tried again.
+	Next Time `json:"next,omitempty"`
+	// Reason of the state, in words.
+	Reason string `json:"reason,omitempty"`
+	// Attempts made, oldest first: the first and the latest of them where there were many; Dropped counts those between.
+	Attempts []Attempt `json:"attempts,omitempty"`
+	Dropped  int       `json:"dropped,omitempty"`
+}
+
+// Attempt is one request and what became of it.
+type Attempt struct {
+	At       Time   `json:"at"`
+	Revision int    `json:"revision"`
+	Step     string `json:"step"`
+	Method   string `json:"method"`
+	URL      string `json:"url"`
+	// Status of the answer, 0 if there was none.
+	Status int `json:"status,omitempty"`
+	// Verdict on it: "done", "retry", "dead", "maybe delivered".
+	Verdict string `json:"verdict"`
+	// Error in words: the CRM's own sentence where there is one.
+	Error string `json:"error,omitempty"`
+	// Request and Answer are the bodies, cut short; kept where the attempt failed.
+	Request string `json:"request,omitempty"`
+	Answer  string `json:"answer,omitempty"`
+	Took    Span   `json:"took"`
+}
+
+// KeptFirst is how many of the first attempts are kept with a delivery: they tell how it began, the last ones how it is.
+const (
+	KeptFirst = 2
+	keptLast  = 8
+)
+
+// Note adds an attempt.
+func (d *Delivery) Note(a Attempt) {
+	d.Attempts = append(d.Attempts, a)
+	if over := len(d.Attempts) - KeptFirst - keptLast; over > 0 {
+		d.Attempts = append(d.Attempts[:KeptFirst], d.Attempts[KeptFirst+over:]...)
+		d.Dropped += over
+	}
+}
+
+// Encode gives the stored form.
+func (d *Delivery) Encode() ([]byte, error) {
+	b, err := json.Marshal(d)
+	if err != nil {
+		return nil, fmt.Errorf("a delivery can't be stored: %w", err)
+	}
+	return b, nil
+}
+
+// DecodeDelivery reads what Encode wrote.
+func DecodeDelivery(body []byte) (*Delivery, error) {
+	d := new(Delivery)
+	if err := json.Unmarshal(body, d); err != nil {
+		return nil, fmt.Errorf("a stored delivery can't be read: %w", err)
+	}
+	return d, nil
+}
+
+// The names of the day's counters that make up the sum: for each destination, finished = the sum over the states.
+const countFinished = "finished"
+
+// CountFinished names the counter of the calls that were finished while the destination was configured; CountState names
+// that of those in a state.
+func CountFinished(destination string) string { return "delivery/" + destination + "/" + countFinished }
+
+// CountState names the counter of a destination's deliveries in a state.
+func CountState(destination string, s DeliveryState) string {
+	return "delivery/" + destination + "/" + string(s)
+}
