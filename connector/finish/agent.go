@@ -1,0 +1,95 @@
+package finish
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"wrapup/connector"
+	"wrapup/outbox"
+)
+
+// agent is an agent's timeline, and the open calls that he has a part in.
+type agent struct {
+	// events in the order of arrival, and when each came. Readers keep slices of events: they are appended to and replaced,
+	// never changed in place.
+	events []connector.Event
+	at     []connector.Time
+	came   []time.Duration
+	calls  map[*call]struct{}
+}
+
+// A timeline is bounded by what open calls may still ask of it: their maximal age, and a count that no agent reaches in
+// that time. The newest event is always kept: it tells what the agent does now.
+const (
+	timelineEvents = 4096
+	pruneEvery     = time.Minute
+)
+
+func (e *Engine) agent(name string) *agent {
+	a := e.agents[name]
+	if a == nil {
+		a = &agent{calls: map[*call]struct{}{}}
+		e.agents[name] = a
+	}
+	return a
+}
+
+func (a *agent) add(ev connector.Arrival, came time.Duration) {
+	a.events = append(a.events, ev.Event)
+	a.at = append(a.at, ev.At)
+	a.came = append(a.came, came)
+}
+
+func (c *call) joinedBy(a *agent) {
+	if _, known := a.calls[c]; !known {
+		a.calls[c] = struct{}{}
+		c.agents = append(c.agents, a)
+	}
+}
+
+// arrived gives the events that had come by the given time.
+func (a *agent) arrived(by connector.Time) []connector.Event {
+	var out []connector.Event
+	for i := range a.events {
+		if a.at[i] <= by {
+			out = append(out, a.events[i])
+		}
+	}
+	return out
+}
+
+// stale counts the events, from the oldest on, that no open call can ask for any more.
+func (a *agent) stale(before time.Duration) int {
+	n := max(0, len(a.events)-timelineEvents)
+	for n < len(a.events)-1 && a.came[n] < before {
+		n++
+	}
+	return n
+}
+
+// prune lets go of what has become too old in the agents' timelines. If it fails, it is done the next time.
+func (e *Engine) prune(ctx context.Context) {
+	before := e.clock.Mono() - e.settings.MaxAge - e.settings.Settle - pruneEvery
+	drops := map[string][]string{}
+	e.mu.Lock()
+	for name, a := range e.agents {
+		n := a.stale(before)
+		for i := range n {
+			drops[name] = append(drops[name], a.events[i].ID())
+		}
+	}
+	e.mu.Unlock()
+	for name, gone := range drops {
+		if _, err := e.store.Commit(ctx, outbox.Tx{Group: connector.AgentGroup(name), Drop: gone}); err != nil {
+			e.log.Warn("an agent's timeline can't be shortened; it is tried again", "error", err)
+			return
+		}
+		e.mu.Lock()
+		a, n := e.agents[name], len(gone)
+		a.events, a.at, a.came = a.events[n:], a.at[n:], a.came[n:]
+		e.mu.Unlock()
+	}
+}
+
+func decodeArrival(body []byte, a *connector.Arrival) error { return json.Unmarshal(body, a) }

@@ -1,0 +1,366 @@
+package finish
+
+import (
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"wrapup/connector"
+	"wrapup/connector/correlate"
+	"wrapup/outbox"
+)
+
+// Store is what the engine needs of an outbox.Store.
+type Store interface {
+	Commit(ctx context.Context, tx outbox.Tx) (outbox.Result, error)
+	Open(ctx context.Context, f func(group string, items []outbox.Item) error) error
+	Entries(ctx context.Context, group string) ([]outbox.Entry, error)
+	Entry(ctx context.Context, ref outbox.Ref) (outbox.Entry, error)
+}
+
+// Options of an Engine.
+type Options struct {
+	Store    Store
+	Settings correlate.Settings
+	// Destinations names those that are configured now; each gets a delivery of every call that is finished.
+	Destinations func() []string
+	Clock        Clock
+	Logger       *slog.Logger
+	// Looks is how many calls are looked at side by side: they share the store's group commit. 0 is 64.
+	Looks int
+}
+
+// Engine holds the open calls and finishes them.
+type Engine struct {
+	store        Store
+	settings     correlate.Settings
+	destinations func() []string
+	clock        Clock
+	log          *slog.Logger
+	looks        int
+
+	mu     sync.Mutex
+	calls  map[string]*call
+	agents map[string]*agent
+	queue  dueQueue
+	wake   chan struct{}
+}
+
+// call is an open call, or a finished one of which something new has come.
+type call struct {
+	uuid    string
+	pending []pending
+	// looking: a look is under way; again: something came meanwhile.
+	looking, again bool
+	// agents whose timelines the call may have to wait for.
+	agents []*agent
+	due    time.Duration
+	place  int // in the queue; -1 if not in it
+}
+
+// New makes an Engine; Load and Run make it work.
+func New(o Options) *Engine {
+	e := &Engine{
+		store: o.Store, settings: o.Settings, destinations: o.Destinations, clock: o.Clock, log: o.Logger, looks: o.Looks,
+		calls: map[string]*call{}, agents: map[string]*agent{}, wake: make(chan struct{}, 1),
+	}
+	if e.looks == 0 {
+		e.looks = 64
+	}
+	return e
+}
+
+// Load rebuilds the open calls and the agents' timelines from the store. It is called once, before the first Observe. An
+// event that can't be read is an error in the log and hides no other.
+func (e *Engine) Load(ctx context.Context) error {
+	wall, mono := e.clock.Wall(), e.clock.Mono()
+	err := e.store.Open(ctx, func(group string, items []outbox.Item) error {
+		for _, item := range items {
+			var a connector.Arrival
+			if err := decodeArrival(item.Body, &a); err != nil {
+				e.log.Error("a stored event can't be read; it is left where it is", "group", group, "event", item.ID, "error", err)
+				continue
+			}
+			// An arrival in the future (the clock was set back) counts as just now: late is better than never.
+			ago := max(0, wall.Sub(a.At.Time()))
+			e.add(group, a, mono-ago)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("open calls can't be loaded: %w", err)
+	}
+	return nil
+}
+
+// Observe takes a new event of the group, once it is durable.
+func (e *Engine) Observe(group string, a connector.Arrival) {
+	e.mu.Lock()
+	e.add(group, a, e.clock.Mono())
+	e.mu.Unlock()
+	e.poke()
+}
+
+func (e *Engine) poke() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (e *Engine) add(group string, a connector.Arrival, came time.Duration) {
+	uuid, name := connector.ParseGroup(group)
+	if uuid == "" {
+		e.agent(name).add(a, came)
+		// The agent's open calls may have waited for just this.
+		for c := range e.agent(name).calls {
+			e.schedule(c, came)
+		}
+		return
+	}
+	c := e.calls[uuid]
+	if c == nil {
+		c = &call{uuid: uuid, place: -1}
+		e.calls[uuid] = c
+	}
+	c.pending = append(c.pending, pending{Arrival: a, came: came})
+	if a.AboutAgent() {
+		c.joinedBy(e.agent(a.Agent()))
+	}
+	e.schedule(c, came)
+}
+
+// schedule makes the call be looked at no later than due.
+func (e *Engine) schedule(c *call, due time.Duration) {
+	switch {
+	case c.looking:
+		c.again = true
+	case c.place < 0:
+		c.due = due
+		heap.Push(&e.queue, c)
+	case due < c.due:
+		c.due = due
+		heap.Fix(&e.queue, c.place)
+	}
+}
+
+// Open counts the calls that are open.
+func (e *Engine) Open() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.calls)
+}
+
+// Pending gives the events of the uuid that are in no record yet.
+func (e *Engine) Pending(uuid string) []connector.Arrival {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.calls[uuid]
+	if c == nil {
+		return nil
+	}
+	out := make([]connector.Arrival, len(c.pending))
+	for i := range c.pending {
+		out[i] = c.pending[i].Arrival
+	}
+	return out
+}
+
+// Run looks at calls when they are due, until ctx ends; the looks that are under way then are completed. It returns an
+// error only if the store is broken.
+func (e *Engine) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	due := make(chan *call)
+	var looks sync.WaitGroup
+	for range e.looks {
+		looks.Go(func() {
+			for c := range due {
+				if err := e.look(context.WithoutCancel(ctx), c); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	e.feed(ctx, due)
+	close(due)
+	looks.Wait()
+	if err := context.Cause(ctx); errors.Is(err, outbox.ErrBroken) {
+		return err
+	}
+	return nil
+}
+
+// feed hands out the calls as they become due.
+func (e *Engine) feed(ctx context.Context, due chan<- *call) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	prune := e.clock.Mono() + pruneEvery
+	for {
+		c, wait := e.next()
+		if c != nil {
+			select {
+			case due <- c:
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		if now := e.clock.Mono(); now >= prune {
+			prune = now + pruneEvery
+			e.prune(ctx)
+		}
+		timer.Reset(min(wait, pruneEvery))
+		select {
+		case <-e.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// next takes the next call that is due out of the queue, or says how long until one is.
+func (e *Engine) next() (*call, time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.queue) == 0 {
+		return nil, time.Hour
+	}
+	first := e.queue[0]
+	if wait := first.due - e.clock.Mono(); wait > 0 {
+		return nil, wait
+	}
+	heap.Pop(&e.queue)
+	first.looking = true
+	return first, 0
+}
+
+// fullPause is how long a look waits for room on a full disk before it is tried again.
+const fullPause = time.Second
+
+// look decides and writes what is due of one call, and puts it back into the queue for the rest. Only a broken store is
+// an error.
+func (e *Engine) look(ctx context.Context, c *call) error {
+	gone, next, err := e.settle(ctx, c.uuid, e.snapshot(c))
+	now := e.clock.Mono()
+	switch {
+	case err == nil:
+	case errors.Is(err, outbox.ErrBroken):
+		return err
+	case errors.Is(err, outbox.ErrConflict):
+		next = now // somebody changed the call meanwhile: look again, with what it is now
+	default:
+		e.log.Error("a call can't be finished; it is tried again", "uuid", c.uuid, "error", err)
+		next = now + fullPause
+	}
+	e.mu.Lock()
+	c.looking = false
+	c.forget(gone)
+	switch {
+	case len(c.pending) == 0:
+		e.remove(c)
+	case c.again:
+		e.schedule(c, now)
+	case next != 0:
+		e.schedule(c, next)
+	default: // never by design: what is pending is either settled or has a next look
+		e.schedule(c, now+fullPause)
+	}
+	c.again = false
+	e.mu.Unlock()
+	e.poke()
+	return nil
+}
+
+// settle does what is due of the given events of a uuid. It gives the events that are settled, by ID, and when to look
+// again.
+func (e *Engine) settle(ctx context.Context, uuid string, v *view) (gone []string, next time.Duration, err error) {
+	if v.history, err = e.history(ctx, uuid); err != nil {
+		return nil, 0, err
+	}
+	d := decide(v, e.clock.Mono(), &e.settings)
+	for i := range d.changes {
+		if err := e.write(ctx, uuid, &d.changes[i], v.timeline); err != nil {
+			return gone, 0, err
+		}
+		gone = append(gone, d.changes[i].drop...)
+	}
+	if len(d.drop) > 0 {
+		if _, err := e.store.Commit(ctx, outbox.Tx{Group: connector.CallGroup(uuid), Drop: d.drop}); err != nil {
+			return gone, 0, err
+		}
+		gone = append(gone, d.drop...)
+	}
+	return gone, d.next, nil
+}
+
+func (e *Engine) history(ctx context.Context, uuid string) ([]stored, error) {
+	entries, err := e.store.Entries(ctx, connector.CallGroup(uuid))
+	if err != nil {
+		return nil, err
+	}
+	var out []stored
+	for _, entry := range entries {
+		c, err := connector.DecodeCall(entry.Body)
+		if err != nil {
+			return nil, fmt.Errorf("call %s: %w", entry.ID, err)
+		}
+		out = append(out, stored{entry: entry, call: c})
+	}
+	return out, nil
+}
+
+// snapshot takes what a look needs to see of memory.
+func (e *Engine) snapshot(c *call) *view {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	v := &view{pending: c.pending[:len(c.pending):len(c.pending)], timeline: correlate.Timeline{}}
+	for i := range c.pending {
+		if p := &c.pending[i]; p.AboutAgent() {
+			if a := e.agents[p.Agent()]; a != nil {
+				v.timeline[p.Agent()] = a.events
+			}
+		}
+	}
+	v.arrived = e.arrived
+	return v
+}
+
+func (e *Engine) arrived(name string, by connector.Time) []connector.Event {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if a := e.agents[name]; a != nil {
+		return a.arrived(by)
+	}
+	return nil
+}
+
+// forget takes settled events out of the pending ones.
+func (c *call) forget(gone []string) {
+	if len(gone) == 0 {
+		return
+	}
+	settled := make(map[string]bool, len(gone))
+	for _, id := range gone {
+		settled[id] = true
+	}
+	var rest []pending
+	for i := range c.pending {
+		if !settled[c.pending[i].ID()] {
+			rest = append(rest, c.pending[i])
+		}
+	}
+	c.pending = rest
+}
+
+func (e *Engine) remove(c *call) {
+	delete(e.calls, c.uuid)
+	for _, a := range c.agents {
+		delete(a.calls, c)
+	}
+}

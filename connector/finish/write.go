@@ -1,0 +1,125 @@
+package finish
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"wrapup/connector"
+	"wrapup/connector/correlate"
+	"wrapup/outbox"
+)
+
+// equal says that two records say the same, whatever their revision.
+func equal(a, b *connector.Record) bool {
+	x, y := *a, *b
+	x.Revision, y.Revision = 0, 0
+	xs, errX := json.Marshal(&x)
+	ys, errY := json.Marshal(&y)
+	return errX == nil && errY == nil && bytes.Equal(xs, ys)
+}
+
+// write commits one change: a new call with a delivery for each destination, a new revision, or events that are only to
+// be kept. Before the commit the events are in the open group and after it in the history; a crash finds one or the other.
+func (e *Engine) write(ctx context.Context, uuid string, c *change, timeline correlate.Timeline) error {
+	now := e.clock.Wall()
+	tx := outbox.Tx{Group: connector.CallGroup(uuid), Drop: c.drop}
+	var err error
+	if c.of == nil {
+		err = e.create(&tx, c, timeline, now)
+	} else {
+		err = e.amend(ctx, &tx, c, now)
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := e.store.Commit(ctx, tx); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (e *Engine) create(tx *outbox.Tx, c *change, timeline correlate.Timeline, now time.Time) error {
+	r := c.attempt.Record
+	r.Revision = 1
+	day := outbox.DayOf(now)
+	call := connector.Call{
+		Revisions:  []connector.Revision{{Record: r, At: connector.TimeOf(now)}},
+		Events:     c.events,
+		Timeline:   correlate.Used(&r, timeline),
+		FinishedAt: connector.TimeOf(now),
+	}
+	body, err := json.Marshal(&call)
+	if err != nil {
+		return fmt.Errorf("call %s can't be stored: %w", r.CallID, err)
+	}
+	tx.Entry = &outbox.EntryPut{ID: r.CallID, Day: day, Body: body}
+	waiting := connector.Delivery{State: connector.DeliveryWaiting, Wanted: 1}
+	row, err := waiting.Encode()
+	if err != nil {
+		return err
+	}
+	for _, name := range e.destinations() {
+		tx.Put = append(tx.Put, outbox.RowPut{Name: name, Body: row})
+		tx.Enqueue = append(tx.Enqueue, outbox.NewTask{Queue: name, Due: now})
+		tx.Count = append(tx.Count,
+			outbox.Delta{Day: day, Name: connector.CountFinished(name), N: 1},
+			outbox.Delta{Day: day, Name: connector.CountState(name, connector.DeliveryWaiting), N: 1})
+	}
+	return nil
+}
+
+// amend puts the change into a finished call. Each destination that has had its say about an earlier revision is asked
+// again; what is still waiting only learns that there is a newer one; what is dead or parked keeps its state, since a
+// newer revision must not overtake the create that a person still has to decide on.
+func (e *Engine) amend(ctx context.Context, tx *outbox.Tx, c *change, now time.Time) error {
+	ref := c.of.entry.Ref
+	entry, err := e.store.Entry(ctx, ref) // its rows may have changed since the look began
+	if err != nil {
+		return err
+	}
+	if entry.Version != c.of.entry.Version {
+		return outbox.ErrConflict
+	}
+	call := *c.of.call
+	call.Late = append(call.Late[:len(call.Late):len(call.Late)], c.late...)
+	call.Events = c.events
+	revision := call.Record().Revision
+	if c.record {
+		revision++
+		r := c.attempt.Record
+		r.Revision = revision
+		call.Revisions = append(call.Revisions[:len(call.Revisions):len(call.Revisions)],
+			connector.Revision{Record: r, At: connector.TimeOf(now)})
+	}
+	body, err := json.Marshal(&call)
+	if err != nil {
+		return fmt.Errorf("call %s can't be stored: %w", call.Record().CallID, err)
+	}
+	tx.Entry = &outbox.EntryPut{ID: entry.ID, Ref: ref, Day: ref.Day, Prev: entry.Version, Body: body}
+	if !c.record {
+		return nil
+	}
+	for _, row := range entry.Rows {
+		d, err := connector.DecodeDelivery(row.Body)
+		if err != nil {
+			return fmt.Errorf("call %s, destination %s: %w", entry.ID, row.Name, err)
+		}
+		d.Wanted = revision
+		if was := d.State; was == connector.DeliveryDone || was == connector.DeliverySkipped {
+			d.State, d.Reason = connector.DeliveryWaiting, ""
+			tx.Enqueue = append(tx.Enqueue, outbox.NewTask{Queue: row.Name, Ref: ref, Due: now})
+			tx.Count = append(tx.Count,
+				outbox.Delta{Day: ref.Day, Name: connector.CountState(row.Name, was), N: -1},
+				outbox.Delta{Day: ref.Day, Name: connector.CountState(row.Name, connector.DeliveryWaiting), N: 1})
+		}
+		put, err := d.Encode()
+		if err != nil {
+			return err
+		}
+		tx.Put = append(tx.Put, outbox.RowPut{Ref: ref, Name: row.Name, Prev: row.Version, Body: put})
+	}
+	return nil
+}
