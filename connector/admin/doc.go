@@ -1,0 +1,2 @@
+// Package admin is how people ask a daemon what it knows: an HTTP API over a unix socket, and the client for it.
+package admin

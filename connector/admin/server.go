@@ -1,0 +1,47 @@
+package admin
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"wrapup/connector"
+)
+
+const (
+	defaultLimit = 100
+	maxLimit     = 10_000
+)
+
+// Handler serves the API.
+func Handler(s Source, log *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	handle := func(pattern string, answer func(r *http.Request) (any, error)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			v, err := answer(r)
+			status := http.StatusOK
+			if err != nil {
+				log.Error("an admin request failed", "pattern", pattern, "error", err)
+				v, status = map[string]string{"error": err.Error()}, http.StatusInternalServerError
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			if err := json.NewEncoder(w).Encode(v); err != nil {
+				log.Debug("an admin answer was not read", "error", err)
+			}
+		})
+	}
+	handle("GET /v1/calls/{uuid}", func(r *http.Request) (any, error) { return s.Story(r.Context(), r.PathValue("uuid")) })
+	handle("GET /v1/deliveries", func(r *http.Request) (any, error) {
+		q := r.URL.Query()
+		limit, err := strconv.Atoi(q.Get("limit"))
+		if err != nil || limit < 1 {
+			limit = defaultLimit
+		}
+		return s.Deliveries(r.Context(), ListQuery{
+			Destination: q.Get("destination"), State: connector.DeliveryState(q.Get("state")), Limit: min(limit, maxLimit),
+		})
+	})
+	return mux
+}

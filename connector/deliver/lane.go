@@ -1,0 +1,153 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"wrapup/connector/target"
+	"wrapup/mappings"
+	"wrapup/outbox"
+)
+
+// Store is what a lane needs of an outbox.Store.
+type Store interface {
+	Commit(ctx context.Context, tx outbox.Tx) (outbox.Result, error)
+	Claim(ctx context.Context, queue string, now time.Time, limit int, order outbox.Order) ([]outbox.Task, time.Time, error)
+	Settle(ctx context.Context, task outbox.Task, outcome outbox.Outcome, tx outbox.Tx) error
+	Release(task outbox.Task)
+	Ready(queue string) <-chan struct{}
+	Entry(ctx context.Context, ref outbox.Ref) (outbox.Entry, error)
+}
+
+// Sender sends one request; a *target.Client does. Its error is a *target.Error.
+type Sender interface {
+	Do(ctx context.Context, method, url string, header http.Header, body []byte) (*target.Answer, error)
+}
+
+// Destination is where a lane delivers to, and how.
+type Destination struct {
+	Name    string
+	Mapping *mappings.Mapping
+	Sender  Sender
+	// Concurrency is how many calls are sent at the same time.
+	Concurrency int
+	Backoff     outbox.Backoff
+	// GiveUpAfter is how long after its first failure a delivery is tried again.
+	GiveUpAfter time.Duration
+	// RetryUnsure sends again what may have been delivered and must not be repeated, at the risk of a second log entry; else
+	// it is parked.
+	RetryUnsure bool
+	// SecretURL says that the address itself is a secret, so that it is neither stored nor logged.
+	SecretURL bool
+}
+
+// Options of a Lane.
+type Options struct {
+	Destination Destination
+	Store       Store
+	// Now is the time of day, Random a number in [0, 1).
+	Now    func() time.Time
+	Random func() float64
+	Logger *slog.Logger
+	// Grace is how long requests that are under way may take to complete once the lane is told to stop.
+	Grace time.Duration
+}
+
+// Lane delivers to one destination.
+type Lane struct {
+	Destination
+	store  Store
+	now    func() time.Time
+	random func() float64
+	log    *slog.Logger
+	grace  time.Duration
+}
+
+// New makes a Lane; Run makes it work.
+func New(o Options) *Lane {
+	o.Destination.Concurrency = max(o.Destination.Concurrency, 1)
+	return &Lane{
+		Destination: o.Destination, store: o.Store, now: o.Now, random: o.Random, grace: o.Grace,
+		log: o.Logger.With("destination", o.Destination.Name),
+	}
+}
+
+// storeTrouble is how long a lane waits before it asks a store again that couldn't be read.
+const storeTrouble = time.Second
+
+// Run delivers until ctx ends. Then nothing new is begun, and what is under way is completed within the grace, or given
+// back as if it had not been tried. It returns an error only if the store is broken.
+func (l *Lane) Run(ctx context.Context) error {
+	sends, abort := context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(l.grace, abort) })
+	defer stop()
+
+	var (
+		working sync.WaitGroup
+		free    = make(chan struct{}, l.Concurrency) // a token for each worker that may be started
+		broken  = make(chan error, l.Concurrency)
+	)
+	defer working.Wait()
+	for range l.Concurrency {
+		free <- struct{}{}
+	}
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-broken:
+			return err
+		case <-free:
+		}
+		task, wait, err := l.claim(ctx)
+		if err != nil && errors.Is(err, outbox.ErrBroken) {
+			return err
+		}
+		if task != nil {
+			working.Go(func() {
+				if err := l.deliver(sends, *task); err != nil {
+					broken <- err
+				}
+				free <- struct{}{}
+			})
+			continue
+		}
+		free <- struct{}{}
+		if err != nil {
+			l.log.Error("deliveries can't be claimed; they are tried again", "error", err)
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-broken:
+			return err
+		case <-l.store.Ready(l.Name):
+		case <-timer.C:
+		}
+	}
+}
+
+// claim takes one delivery that is due, or says how long until there is one.
+func (l *Lane) claim(ctx context.Context) (*outbox.Task, time.Duration, error) {
+	now := l.now()
+	tasks, next, err := l.store.Claim(ctx, l.Name, now, 1, outbox.OldestFirst)
+	switch {
+	case err != nil:
+		return nil, storeTrouble, err
+	case len(tasks) > 0:
+		return &tasks[0], 0, nil
+	case next.IsZero():
+		return nil, time.Hour, nil
+	default:
+		// A minute at most: should the clock be set forward meanwhile, nothing waits for long.
+		return nil, min(max(next.Sub(now), time.Millisecond), time.Minute), nil
+	}
+}

@@ -1,0 +1,5 @@
+// Package target is one HTTP exchange with a CRM: the connection, who we are, the answer, and what its status means.
+//
+// [Client.Do] sends one request and says whether it may have reached the other side; [Judge] is the status table, a pure
+// function. When to try again is not decided here: the outbox keeps the schedule, and two schedules would fight.
+package target

@@ -1,0 +1,132 @@
+package target
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Kind is what an exchange means for the record that was sent.
+type Kind int
+
+// The kinds of verdict.
+const (
+	// Done: the other side has it.
+	Done Kind = iota
+	// Retry: the same again, later. The request had no effect, or may be repeated.
+	Retry
+	// Dead: the other side will never take this record as it is.
+	Dead
+	// Unsure: the request may have taken effect. What follows depends on whether it may be repeated.
+	Unsure
+	// Down: it is the destination that is in trouble, not the record: credentials, certificates.
+	Down
+)
+
+// String gives the word that people read.
+func (k Kind) String() string {
+	switch k {
+	case Done:
+		return "done"
+	case Retry:
+		return "retry"
+	case Dead:
+		return "dead"
+	case Unsure:
+		return "maybe delivered"
+	case Down:
+		return "destination in trouble"
+	default:
+		return "verdict " + strconv.Itoa(int(k))
+	}
+}
+
+// Verdict on an exchange.
+type Verdict struct {
+	Kind Kind
+	// After is how long the other side asked to wait before the next attempt; 0 if it didn't.
+	After time.Duration
+	// Reason in words.
+	Reason string
+}
+
+// MaxRetryAfter is the longest wait that an answer can ask for.
+const MaxRetryAfter = 24 * time.Hour
+
+// Judge says what an exchange means by its status, or by how it failed (err is an *Error then, or nil). now is the time
+// of the answer, for a Retry-After that is a date. It is pure.
+func Judge(a *Answer, err *Error, now time.Time) Verdict {
+	if err != nil {
+		return judgeError(err)
+	}
+	reason := "answered " + statusText(a.Status)
+	switch {
+	case a.Status >= 200 && a.Status < 300:
+		return Verdict{Kind: Done, Reason: reason}
+	case a.Status >= 300 && a.Status < 400:
+		if to := a.Header.Get("Location"); to != "" {
+			reason += ", Location " + to
+		}
+		return Verdict{Kind: Dead, Reason: reason + ": redirects are not followed, because a POST would become a GET; set the address that it points at"}
+	}
+	switch a.Status {
+	case http.StatusUnauthorized, http.StatusGone:
+		return Verdict{Kind: Down, Reason: reason, After: retryAfter(a.Header, now)}
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
+		http.StatusInternalServerError, http.StatusServiceUnavailable:
+		return Verdict{Kind: Retry, Reason: reason, After: retryAfter(a.Header, now)}
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		return Verdict{Kind: Unsure, Reason: reason, After: retryAfter(a.Header, now)}
+	default:
+		return Verdict{Kind: deadUnlessServer(a.Status), Reason: reason, After: retryAfter(a.Header, now)}
+	}
+}
+
+// deadUnlessServer: what the table doesn't list of 4xx is the record's fault; of 5xx and of what is no status at all
+// (Cloudflare's 52x) nobody knows what happened.
+func deadUnlessServer(status int) Kind {
+	if status >= 400 && status < 500 {
+		return Dead
+	}
+	return Unsure
+}
+
+func judgeError(err *Error) Verdict {
+	switch {
+	case err.Certificate:
+		return Verdict{Kind: Down, Reason: err.Error()}
+	case err.Sent:
+		return Verdict{Kind: Unsure, Reason: err.Error()}
+	default:
+		return Verdict{Kind: Retry, Reason: err.Error()}
+	}
+}
+
+// retryAfter reads the header of that name: seconds, or any of the three forms of an HTTP date. It is capped, and 0 if
+// there is none or it makes no sense.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if v == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseInt(v, 10, 64); err == nil {
+		if seconds > int64(MaxRetryAfter/time.Second) {
+			return MaxRetryAfter
+		}
+		return max(0, time.Duration(seconds)*time.Second)
+	}
+	at, err := http.ParseTime(v)
+	if err != nil {
+		return 0
+	}
+	return min(max(0, at.Sub(now)), MaxRetryAfter)
+}
+
+func statusText(status int) string {
+	if text := http.StatusText(status); text != "" {
+		return fmt.Sprintf("%d %s", status, text)
+	}
+	return strconv.Itoa(status)
+}
