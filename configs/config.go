@@ -1,0 +1,196 @@
+// Package configs loads and checks wrapup.yaml.
+//
+//	defaults ◀── file ◀── environment ◀── flags
+//	                 │
+//	walk: each node against the Config struct ──▶ unknown and repeated keys, wrong types
+//	resolve: secrets ──▶ check: what hangs together ──▶ compile: the mappings
+//
+// A configuration that doesn't check out is refused whole, with everything that is wrong with it, each with file, line,
+// column and a suggestion where there is a likely one.
+package configs
+
+import "wrapup/mappings"
+
+// Config is what wrapup.yaml says. The comments of its fields, and of those below it, are the reference of the file; the
+// tag "default" holds while nothing else is said, "oneof" lists the only values there are, and "later" names keys that
+// the format has and this version doesn't.
+//
+// Every scalar outside a list and a map can also be set by an environment variable that is named after its key
+// (correlation.settle is WRAPUP_CORRELATION_SETTLE), and by a flag. Flags win over the environment, that over the file.
+type Config struct {
+	_ struct{} `later:"tls trusted_proxies retention store"`
+
+	// Version of the file's format. This version reads 1.
+	Version int `yaml:"version" default:"1"`
+	// Listen is the address where the dialer posts, as host:port or :port.
+	Listen string `yaml:"listen" default:":8080"`
+	// Admin is how the commands reach the running daemon.
+	Admin Admin `yaml:"admin"`
+	// DataDir holds the store. It is created if it isn't there.
+	DataDir string `yaml:"data_dir" default:"/var/lib/wrapup"`
+	// Sources are the feeds of the dialer. There must be one at least.
+	Sources []Source `yaml:"sources"`
+	// Queues says more about an access number than the dialer does. The entry "default" holds for all that a queue's own
+	// entry leaves out, but the name.
+	Queues map[string]Queue `yaml:"queues"`
+	// Correlation is about when a call is finished, and how its record is made.
+	Correlation Correlation `yaml:"correlation"`
+	// MappingsDir holds the mappings that aren't built in, as NAME.yaml. A relative path is relative to the configuration
+	// file's folder. The default may be missing.
+	MappingsDir string `yaml:"mappings_dir" default:"/etc/wrapup/mappings"`
+	// Destinations are where finished calls go.
+	Destinations []Destination `yaml:"destinations"`
+	// Log is what the daemon writes to standard error.
+	Log Log `yaml:"log"`
+}
+
+// Admin is how the commands reach the running daemon.
+type Admin struct {
+	_ struct{} `later:"listen token"`
+
+	// Socket is the path of the unix socket. It is no longer than 107 bytes, or the system refuses it.
+	Socket string `yaml:"socket" default:"/run/wrapup/admin.sock"`
+}
+
+// Source is a feed of the dialer.
+type Source struct {
+	_ struct{} `later:"expect"`
+
+	// Name of the feed, its kind if none is given. Two feeds can't have one name.
+	Name string `yaml:"name"`
+	// Kind of the feed: what is posted there.
+	Kind string `yaml:"kind" oneof:"nxcloud-events"`
+	// Path where the dialer posts. Two feeds can't have one path.
+	Path string `yaml:"path" default:"/callbacks/nxcloud/events"`
+	// Auth is what a post must carry. Without it everybody who reaches the path can post calls.
+	Auth *SourceAuth `yaml:"auth,omitempty"`
+}
+
+// SourceAuth is what a post of the dialer must carry.
+type SourceAuth struct {
+	_ struct{} `later:"allow"`
+
+	// Token is a secret that the dialer's callback address carries.
+	Token Secret `yaml:"token"`
+	// In is where it is carried: as the path's last part, as a query parameter, or as a header.
+	In string `yaml:"in" default:"path" oneof:"path query header"`
+}
+
+// Queue is what is known of an access number.
+type Queue struct {
+	// Name as people know it.
+	Name string `yaml:"name,omitempty"`
+	// Region is the ISO code of the country whose national numbers the queue dials, such as ID.
+	Region string `yaml:"region,omitempty"`
+	// Zone is the IANA time zone of the queue's people, such as Asia/Jakarta.
+	Zone string `yaml:"zone,omitempty"`
+}
+
+// Correlation is about when a call is finished, and how its record is made.
+type Correlation struct {
+	// Settle is how long to wait for stragglers once a call has ended, before its record is made.
+	Settle Duration `yaml:"settle" default:"10s"`
+	// RingTimeout is when a call counts as over of which nothing but its creation was heard.
+	RingTimeout Duration `yaml:"ring_timeout" default:"10m"`
+	// MaxAge is when a call counts as over whose end was never heard.
+	MaxAge Duration `yaml:"max_age" default:"4h"`
+	// LateWindow is how long after its finish a straggler still changes a call's record.
+	LateWindow Duration `yaml:"late_window" default:"72h"`
+	// Owner is which of several agents the call counts for.
+	Owner string `yaml:"owner" default:"last" oneof:"last first"`
+	// LateConnectAfter is how long a customer may wait for an agent before the call counts as connected late.
+	LateConnectAfter Duration `yaml:"late_connect_after" default:"2s"`
+}
+
+// Destination is where finished calls go.
+type Destination struct {
+	_ struct{} `later:"rate headers session secrets secret was probe"`
+
+	// Name of the destination: small letters, digits, "-" and "_". The backlog belongs to it. Required and unique.
+	Name string `yaml:"name"`
+	// Mapping is what a call becomes there: "record" for the record as it is, the name of a file in mappings_dir (without
+	// .yaml), or of a preset. Required.
+	Mapping string `yaml:"mapping"`
+	// When is an expression that decides whether a call goes there, and-ed with the mapping's own.
+	When string `yaml:"when,omitempty"`
+	// URL of the destination, http or https, if the mapping has none or another one. It may be a secret.
+	URL URL `yaml:"url,omitempty"`
+	// Auth is how wrapup shows who it is.
+	Auth *Auth `yaml:"auth,omitempty"`
+	// Concurrency is how many calls are sent at the same time, 1 to 256.
+	Concurrency int `yaml:"concurrency" default:"4"`
+	// Timeout of one request, from connecting to the last byte of the answer.
+	Timeout Duration `yaml:"timeout" default:"30s"`
+	// Params are the values that the mapping asks for.
+	Params map[string]any `yaml:"params,omitempty"`
+	// Retry is when a failed attempt is made again.
+	Retry Retry `yaml:"retry"`
+	// Ambiguous is what becomes of a request whose answer was lost where sending it twice would do harm: it is parked for a
+	// person to decide, or sent again.
+	Ambiguous string `yaml:"ambiguous" default:"park" oneof:"park retry"`
+
+	// Compiled is the mapping as it was found at load.
+	Compiled *mappings.Mapping `yaml:"-"`
+}
+
+// Auth is how wrapup shows a destination who it is: one of the three.
+type Auth struct {
+	_ struct{} `later:"oauth2"`
+
+	// Bearer is a token for the header Authorization: Bearer.
+	Bearer Secret `yaml:"bearer,omitempty"`
+	// Basic is user and password.
+	Basic *Basic `yaml:"basic,omitempty"`
+	// Header is a header of another name.
+	Header *Header `yaml:"header,omitempty"`
+}
+
+// Basic is user and password of the header Authorization: Basic.
+type Basic struct {
+	// User may not hold a colon.
+	User string `yaml:"user"`
+	// Password is a secret.
+	Password Secret `yaml:"password"`
+}
+
+// Header is a header with a secret value.
+type Header struct {
+	// Name of the header.
+	Name string `yaml:"name"`
+	// Value is a secret.
+	Value Secret `yaml:"value"`
+}
+
+// Retry is when a failed attempt is made again. The delay doubles with each attempt.
+type Retry struct {
+	// First is the longest delay before the second attempt.
+	First Duration `yaml:"first" default:"5s"`
+	// Max is the longest delay there is.
+	Max Duration `yaml:"max" default:"1h"`
+	// GiveUpAfter is when the delivery is dead. It runs only while attempts are possible.
+	GiveUpAfter Duration `yaml:"give_up_after" default:"7d"`
+}
+
+// Log is what the daemon writes to standard error.
+type Log struct {
+	// Level is the least that is written.
+	Level string `yaml:"level" default:"info" oneof:"debug info warn error"`
+	// Format is text for people, json for machines; auto is text on a terminal, else json.
+	Format string `yaml:"format" default:"auto" oneof:"auto text json"`
+}
+
+// defaultQueue is the entry of Queues that holds where a queue's own entry says nothing.
+const defaultQueue = "default"
+
+// Queue gives what is known of an access number: its own entry, and for the region and the zone that it leaves out, the
+// default's.
+func (c *Config) Queue(accessNumber string) Queue {
+	q, d := c.Queues[accessNumber], c.Queues[defaultQueue]
+	if q.Region == "" {
+		q.Region = d.Region
+	}
+	if q.Zone == "" {
+		q.Zone = d.Zone
+	}
+	return q
+}

@@ -1,0 +1,120 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"strings"
+)
+
+// hidden is all that a secret shows of itself.
+const hidden = "(secret)"
+
+// Where a secret comes from.
+const (
+	fromEnv        = "env"        // an environment variable
+	fromFile       = "file"       // a file
+	fromCredential = "credential" // a file in $CREDENTIALS_DIRECTORY, where systemd puts it
+	fromLiteral    = "literal"    // the configuration file itself
+)
+
+// Secret is a value that never prints itself, whatever is done to print it.
+//
+// In the file it is {env: NAME}, {file: PATH} or {credential: NAME}; a literal is accepted and warned about.
+type Secret struct {
+	// A pointer, because there is one way by which fmt prints a field without asking its methods: a pointer that is
+	// printed by a verb for texts is dereferenced once, and what it points at is shown as it is.
+	held *held
+}
+
+// held is what a Secret holds: where it comes from, its name there, and its value.
+type held struct{ from, name, value string }
+
+// Value gives the secret, as it was when the configuration was loaded.
+func (s Secret) Value() string {
+	if s.held == nil {
+		return ""
+	}
+	return s.held.value
+}
+
+// IsZero says that no secret was given.
+func (s Secret) IsZero() bool { return s.held == nil }
+
+// String hides the secret, as do the methods below it.
+func (Secret) String() string { return hidden }
+
+// GoString hides the secret.
+func (Secret) GoString() string { return hidden }
+
+// Format hides the secret, whatever the verb.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
+
+// LogValue hides the secret.
+func (Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// MarshalText hides the secret from every encoder that asks for text.
+func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// MarshalJSON hides the secret.
+func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + hidden + `"`), nil }
+
+// MarshalYAML hides the secret.
+func (Secret) MarshalYAML() (any, error) { return hidden, nil }
+
+// UnmarshalText reads where the secret comes from, as the walk over the file writes it: "file:/etc/wrapup/token".
+func (s *Secret) UnmarshalText(text []byte) error {
+	from, name, ok := strings.Cut(string(text), ":")
+	if !ok {
+		return errors.New("a secret without where it comes from")
+	}
+	s.held = &held{from: from, name: name}
+	return nil
+}
+
+// hold gives what is filled in at load: nil if no secret was given. A URL has it, too.
+func (s *Secret) hold() *held { return s.held }
+
+// URL is an address that may be a secret, for there are destinations whose whole address is one. Then it never prints
+// itself; one that stands in the file prints itself, but for a password.
+type URL struct{ address Secret }
+
+// Value gives the address.
+func (u URL) Value() string { return u.address.Value() }
+
+// IsZero says that no address was given.
+func (u URL) IsZero() bool { return u.address.IsZero() }
+
+// Secret says that the address is a secret.
+func (u URL) Secret() bool { return !u.IsZero() && u.address.held.from != fromLiteral }
+
+// String gives the address, or hides it.
+func (u URL) String() string {
+	if u.Secret() {
+		return hidden
+	}
+	parsed, err := url.Parse(u.Value())
+	if err != nil {
+		return hidden
+	}
+	return parsed.Redacted()
+}
+
+// GoString gives String.
+func (u URL) GoString() string { return u.String() }
+
+// Format writes String, whatever the verb.
+func (u URL) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, u.String()) }
+
+// LogValue gives String.
+func (u URL) LogValue() slog.Value { return slog.StringValue(u.String()) }
+
+// MarshalText gives String.
+func (u URL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// UnmarshalText is that of Secret.
+func (u *URL) UnmarshalText(text []byte) error { return u.address.UnmarshalText(text) }
+
+func (u *URL) hold() *held { return u.address.held }
