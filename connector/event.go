@@ -83,6 +83,14 @@ func (e *Event) ID() string {
 	return string(b)
 }
 
+// IDIn identifies the event within one of its groups. An agent's timeline has events of many calls.
+func (e *Event) IDIn(group string) string {
+	if uuid, _ := ParseGroup(group); uuid != "" || e.UUID == "" {
+		return e.ID()
+	}
+	return e.ID() + "/" + e.UUID
+}
+
 // Agent names the agent that the event is about by his stable key: username, else sip id, else login session. It is
 // empty if the event names none.
 func (e *Event) Agent() string {

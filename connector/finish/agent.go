@@ -76,7 +76,7 @@ func (e *Engine) prune(ctx context.Context) {
 	for name, a := range e.agents {
 		n := a.stale(before)
 		for i := range n {
-			drops[name] = append(drops[name], a.events[i].ID())
+			drops[name] = append(drops[name], a.events[i].IDIn(connector.AgentGroup(name)))
 		}
 	}
 	e.mu.Unlock()

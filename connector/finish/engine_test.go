@@ -121,7 +121,7 @@ func (w *world) post(events ...connector.Event) {
 		body, err := json.Marshal(&a)
 		require.NoError(w.t, err)
 		for _, group := range e.Groups() {
-			result, err := w.store.Commit(w.t.Context(), outbox.Tx{Group: group, Add: []outbox.Item{{ID: e.ID(), Body: body}}})
+			result, err := w.store.Commit(w.t.Context(), outbox.Tx{Group: group, Add: []outbox.Item{{ID: e.IDIn(group), Body: body}}})
 			require.NoError(w.t, err)
 			if result.New[0] {
 				w.engine.Observe(group, a)

@@ -143,7 +143,9 @@ func (p *parser) element() bool {
 	r := reader{index: p.index}
 	ev := f.read(&r)
 	if len(r.errs) > 0 {
-		p.errs = append(p.errs, r.errs...)
+		for _, err := range r.errs {
+			p.fail(err)
+		}
 		return true
 	}
 	p.events = append(p.events, ev)

@@ -15,7 +15,7 @@ import (
 // and null mean that a field is absent.
 type reader struct {
 	index int
-	errs  []error
+	errs  []*EventError
 }
 
 // fail notes that the field's value isn't what it should be.
@@ -38,7 +38,7 @@ func (r *reader) required(field, text, want string) string {
 
 func (r *reader) failed(field string) bool {
 	for _, err := range r.errs {
-		if e, ok := err.(*EventError); ok && e.Field == field {
+		if err.Field == field {
 			return true
 		}
 	}

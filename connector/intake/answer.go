@@ -1,0 +1,68 @@
+package intake
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+)
+
+// receipt is the answer to a post that was stored.
+type receipt struct {
+	// Stored counts the events that are new, Repeated those that were there already.
+	Stored   int `json:"stored"`
+	Repeated int `json:"repeated"`
+}
+
+// refusal is why a post, or a part of it, was not stored, and the answer that says so.
+type refusal struct {
+	status int
+	// text is for the sender and the log: it holds nothing of the store's insides, and no secret.
+	text string
+	// reasons say what is wrong in the body.
+	reasons []string
+	// stored and repeated count the events of the body that are durable all the same.
+	stored, repeated int
+	// allow and retryAfter (seconds) are headers, if they are set.
+	allow, retryAfter string
+	// source that the post was for, as far as it is known. It is for the log only.
+	source string
+}
+
+// How many reasons are answered, and logged.
+const (
+	answeredReasons = 20
+	loggedReasons   = 3
+)
+
+// firstFew gives at most n of the reasons, and says how many more there are.
+func firstFew(reasons []string, n int) []string {
+	if len(reasons) <= n {
+		return reasons
+	}
+	few := make([]string, n, n+1)
+	copy(few, reasons)
+	return append(few, fmt.Sprintf("and %d more", len(reasons)-n))
+}
+
+// write renders the refusal.
+func (r *refusal) write(w http.ResponseWriter) {
+	if r.allow != "" {
+		w.Header().Set("Allow", r.allow)
+	}
+	if r.retryAfter != "" {
+		w.Header().Set("Retry-After", r.retryAfter)
+	}
+	writeJSON(w, r.status, struct {
+		Error    string   `json:"error"`
+		Reasons  []string `json:"reasons,omitempty"`
+		Stored   int      `json:"stored"`
+		Repeated int      `json:"repeated,omitempty"`
+	}{r.text, firstFew(r.reasons, answeredReasons), r.stored, r.repeated})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // A client that is gone gets no answer; what it posted is stored.
+}
