@@ -121,7 +121,7 @@ func (w *walker) unknown(n *yaml.Node, key, path string, known, later []string) 
 	if near := source.Nearest(key, known); near != "" {
 		w.wrong[child(path, near)] = true
 	}
-	w.add(at, path, false, fmt.Sprintf("unknown key %q%s", key, source.Suggest(key, append(known, later...))))
+	w.add(at, child(path, key), false, fmt.Sprintf("unknown key%s", source.Suggest(key, append(known, later...))))
 }
 
 // list reads a list. Its items keep their places: an item that can't be used stays as an empty one.
@@ -240,7 +240,7 @@ func (w *walker) secret(n *yaml.Node, path string, open bool) (any, bool) {
 	refs := map[string]string{}
 	for key, pair := range w.pairs(n, path) {
 		if !slices.Contains(kinds, key) {
-			w.errorf(path, "unknown key %q%s: expected %s", key, source.Suggest(key, kinds), expected)
+			w.errorf(child(path, key), "unknown key%s: expected %s", source.Suggest(key, kinds), expected)
 			continue
 		}
 		v, ok := w.value(pair.value, field{typ: reflect.TypeFor[string]()}, child(path, key), true)

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"wrapup/configs"
+	"wrapup/connector"
+	"wrapup/connector/admin"
+	"wrapup/connector/correlate"
+	"wrapup/connector/deliver"
+	"wrapup/connector/finish"
+	"wrapup/connector/intake"
+	"wrapup/connector/nxcloud"
+	"wrapup/connector/target"
+	"wrapup/outbox"
+	"wrapup/outbox/bolt"
+)
+
+// How long each part may take to stop.
+const (
+	stopIntake   = 10 * time.Second
+	stopDelivery = 10 * time.Second
+)
+
+// daemon is the whole of wrapup, wired.
+type daemon struct {
+	config *configs.Config
+	log    *slog.Logger
+	// listening, if set, is told the address once events are accepted.
+	listening func(addr net.Addr)
+}
+
+// run serves until ctx ends, or the store breaks. Parts are started from the store up to the intake and stopped the
+// other way round: what is accepted always has somebody to finish and deliver it.
+func (d *daemon) run(ctx context.Context) (err error) {
+	store, err := openStore(d.config.DataDir, d.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+
+	clock := finish.NewSystemClock()
+	engine := finish.New(finish.Options{
+		Store: store, Settings: settings(d.config), Destinations: d.destinations, Clock: clock, Logger: d.log,
+	})
+	if err := engine.Load(ctx); err != nil {
+		return err
+	}
+
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", d.config.Listen)
+	if err != nil {
+		return fmt.Errorf("listen %s: %w", d.config.Listen, err)
+	}
+	socket, err := listenAdmin(ctx, d.config.Admin.Socket)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+
+	stopLanes := d.deliver(ctx, store, fail)
+	defer stopLanes()
+	stopEngine := start(ctx, fail, engine.Run)
+	defer stopEngine()
+	stopWatch := start(ctx, fail, func(ctx context.Context) error { return watch(ctx, store) })
+	defer stopWatch()
+	stopAdmin := d.serve(socket, admin.Handler(d.source(store, engine), d.log), fail)
+	defer stopAdmin()
+	stopEvents := d.serve(listener, d.receiver(store, engine, clock), fail)
+	defer stopEvents()
+
+	d.log.Info("ready", "version", version, "listen", listener.Addr().String(), "store", d.config.DataDir,
+		"open_calls", engine.Open(), "destinations", d.destinations())
+	if d.listening != nil {
+		d.listening(listener.Addr())
+	}
+	<-ctx.Done()
+	d.log.Info("stopping")
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// start runs f until the returned function is called, which ends f's context and waits for it. f outlives ctx until then,
+// so that parts are stopped in order. If f fails, fail is told.
+func start(ctx context.Context, fail context.CancelCauseFunc, f func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var done sync.WaitGroup
+	done.Go(func() {
+		if err := f(ctx); err != nil {
+			fail(err)
+		}
+	})
+	return func() {
+		cancel()
+		done.Wait()
+	}
+}
+
+// watch ends with an error as soon as the store is broken: then the process ends, and the next one opens the store anew.
+func watch(ctx context.Context, store *bolt.Store) error {
+	select {
+	case <-store.Broken():
+		return outbox.ErrBroken
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// serve serves HTTP until the returned function is called: it takes no more requests and waits for those under way.
+func (d *daemon) serve(l net.Listener, h http.Handler, fail context.CancelCauseFunc) (stop func()) {
+	server := &http.Server{
+		Handler: h, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+	var done sync.WaitGroup
+	done.Go(func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			fail(fmt.Errorf("serving %s: %w", l.Addr(), err))
+		}
+	})
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopIntake)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			d.log.Warn("requests are cut off", "listen", l.Addr().String(), "error", err)
+			_ = server.Close() //nolint:errcheck // what Shutdown left
+		}
+		done.Wait()
+	}
+}
+
+func (d *daemon) destinations() []string {
+	names := make([]string, len(d.config.Destinations))
+	for i := range d.config.Destinations {
+		names[i] = d.config.Destinations[i].Name
+	}
+	return names
+}
+
+// deliver starts a lane for each destination.
+func (d *daemon) deliver(ctx context.Context, store *bolt.Store, fail context.CancelCauseFunc) (stop func()) {
+	var stops []func()
+	for i := range d.config.Destinations {
+		c := &d.config.Destinations[i]
+		client := target.New(target.Options{
+			Timeout: time.Duration(c.Timeout), Auth: authentication(c.Auth), Connections: c.Concurrency, UserAgent: "wrapup/" + version,
+		})
+		lane := deliver.New(deliver.Options{
+			Destination: deliver.Destination{
+				Name: c.Name, Mapping: c.Compiled, Sender: client, Concurrency: c.Concurrency,
+				Backoff:     outbox.Backoff{First: time.Duration(c.Retry.First), Max: time.Duration(c.Retry.Max)},
+				GiveUpAfter: time.Duration(c.Retry.GiveUpAfter),
+				RetryUnsure: c.Ambiguous == "retry",
+				SecretURL:   c.URL.Secret(),
+			},
+			Store: store, Now: time.Now, Random: rand.Float64, Logger: d.log, Grace: stopDelivery,
+		})
+		end := start(ctx, fail, lane.Run)
+		stops = append(stops, func() {
+			end()
+			client.Close()
+		})
+	}
+	return func() {
+		var all sync.WaitGroup
+		for _, stop := range stops {
+			all.Go(stop)
+		}
+		all.Wait()
+	}
+}
+
+func (d *daemon) receiver(store *bolt.Store, engine *finish.Engine, clock finish.Clock) http.Handler {
+	o := intake.Options{Store: store, Observe: engine.Observe, Now: clock.Wall, Logger: d.log}
+	for _, s := range d.config.Sources {
+		source := intake.Source{Name: s.Name, Path: s.Path, Parse: nxcloud.ParseEvents}
+		if s.Auth != nil {
+			source.Token, source.TokenIn = s.Auth.Token.Value(), s.Auth.In
+		}
+		o.Sources = append(o.Sources, source)
+	}
+	return intake.New(o)
+}
+
+func (d *daemon) source(store *bolt.Store, engine *finish.Engine) admin.Source {
+	return admin.Source{
+		Store:      store,
+		Pending:    func(_ context.Context, uuid string) ([]connector.Arrival, error) { return engine.Pending(uuid), nil },
+		Configured: configured(d.config),
+	}
+}
+
+func configured(c *configs.Config) func(string) bool {
+	return func(name string) bool {
+		for i := range c.Destinations {
+			if c.Destinations[i].Name == name {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+func authentication(a *configs.Auth) target.Auth {
+	switch {
+	case a == nil:
+		return nil
+	case a.Basic != nil:
+		return target.Basic(a.Basic.User, a.Basic.Password.Value())
+	case a.Header != nil:
+		return target.Header(a.Header.Name, a.Header.Value.Value())
+	default:
+		return target.Bearer(a.Bearer.Value())
+	}
+}
+
+// settings gives the configuration's rules of correlation.
+func settings(c *configs.Config) correlate.Settings {
+	s := correlate.Settings{
+		Settle: time.Duration(c.Correlation.Settle), RingTimeout: time.Duration(c.Correlation.RingTimeout),
+		MaxAge: time.Duration(c.Correlation.MaxAge), LateWindow: time.Duration(c.Correlation.LateWindow),
+		LateConnectAfter: time.Duration(c.Correlation.LateConnectAfter), Owner: correlate.Owner(c.Correlation.Owner),
+		Queues: map[string]correlate.Queue{},
+	}
+	for id := range c.Queues {
+		q := c.Queue(id)
+		s.Queues[id] = correlate.Queue{Name: q.Name, Region: q.Region}
+	}
+	s.DefaultQueue = s.Queues["default"]
+	return s
+}
+
+const storeFile = "wrapup.db"
+
+// openStore opens the store in the data folder, which is created if it isn't there.
+func openStore(dir string, log *slog.Logger) (*bolt.Store, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+	store, err := bolt.Open(filepath.Join(dir, storeFile), bolt.Options{Logger: log})
+	if errors.Is(err, outbox.ErrLocked) {
+		return nil, fmt.Errorf("another wrapup is running on the data in %s: stop it first, or give this one a data_dir of its own", dir)
+	}
+	return store, err
+}
+
+// listenAdmin listens on the admin socket. The store is locked by now, so a socket that is there already belongs to nobody.
+func listenAdmin(ctx context.Context, path string) (net.Listener, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return nil, fmt.Errorf("admin.socket: %w", err)
+	}
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode()&os.ModeSocket == 0 {
+			return nil, fmt.Errorf("admin.socket: %s is there and is no socket", path)
+		}
+		if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path); err == nil {
+			return nil, errors.Join(fmt.Errorf("admin.socket: another wrapup answers at %s: give this one a socket of its own", path), conn.Close())
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("admin.socket: %w", err)
+		}
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("admin.socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil { //nolint:gosec // the group may ask
+		return nil, errors.Join(fmt.Errorf("admin.socket: %w", err), l.Close())
+	}
+	return l, nil
+}

@@ -1,0 +1,45 @@
+// Command wrapup logs a call centre's calls in its CRM.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	_ "time/tzdata" // mappings name time zones, also on machines that have none
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := newRoot(system()).ExecuteContext(ctx)
+	stop()
+	if err == nil {
+		return
+	}
+	if !errors.Is(err, errReported) {
+		fmt.Fprintln(os.Stderr, "wrapup:", err)
+	}
+	os.Exit(exitCode(err))
+}
+
+// What the process exits with.
+const (
+	exitFailed = 1 // it was tried and failed, or what was checked is wrong
+	exitUsage  = 2 // the command line is wrong
+)
+
+// errReported says that what went wrong has been printed already.
+var errReported = errors.New("reported")
+
+// usageError is a command line that can't be meant.
+type usageError struct{ error }
+
+func exitCode(err error) int {
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"wrapup/configs"
+)
+
+const defaultConfig = "/etc/wrapup/wrapup.yaml"
+
+// surroundings are what the process gets from outside.
+type surroundings struct {
+	environ  []string
+	out, err io.Writer
+}
+
+func system() surroundings {
+	return surroundings{environ: os.Environ(), out: os.Stdout, err: os.Stderr}
+}
+
+// app is what all subcommands share.
+type app struct {
+	surroundings
+	config string
+	flags  map[string]string // settings given as flags, by key path
+}
+
+func newRoot(s surroundings) *cobra.Command {
+	a := &app{surroundings: s, flags: map[string]string{}}
+	root := &cobra.Command{
+		Use:   "wrapup",
+		Short: "Logs a call centre's calls in its CRM. Once. Always.",
+		Long: `wrapup listens to a predictive dialer, puts each call together, and logs it in the CRM or
+ticketing system that the company uses, as YAML mappings say. What it has accepted is on disk.
+
+  wrapup demo                      see it work, in ten seconds, without a configuration
+  wrapup check                     is the configuration right?
+  wrapup serve                     run the daemon
+  wrapup why UUID                  what became of this call?
+  wrapup deliveries list           what is waiting, dead, or parked?`,
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
+	})
+	root.PersistentFlags().StringVar(&a.config, "config", a.env("WRAPUP_CONFIG", defaultConfig), "the configuration `file`")
+	root.AddCommand(a.serve(), a.demo(), a.check(), a.why(), a.deliveries(), a.version())
+	return root
+}
+
+// env gives a variable's value, or the fallback.
+func (a *app) env(name, fallback string) string {
+	for _, v := range a.environ {
+		if len(v) > len(name) && v[:len(name)] == name && v[len(name)] == '=' {
+			return v[len(name)+1:]
+		}
+	}
+	return fallback
+}
+
+// load reads the configuration and prints all that is wrong with it, and, where that is what the command is for, what is
+// doubtful.
+func (a *app) load(warn bool) (*configs.Config, error) {
+	c, problems := configs.Load(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags})
+	for _, p := range problems {
+		if warn || !p.Warning {
+			fmt.Fprintln(a.err, p)
+		}
+	}
+	if c == nil {
+		return nil, errReported
+	}
+	return c, nil
+}
+
+// setting makes a flag for a setting of the configuration. It wins over environment and file.
+func (a *app) setting(c *cobra.Command, flag, key, usage string) {
+	c.Flags().Func(flag, usage, func(v string) error {
+		a.flags[key] = v
+		return nil
+	})
+}
+
+// args is cobra.ExactArgs with an error that counts as usage.
+func args(n int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, got []string) error {
+		if len(got) != n {
+			return usageError{fmt.Errorf("%s takes %s (see %s --help)", c.CommandPath(), what, c.CommandPath())}
+		}
+		return nil
+	}
+}
