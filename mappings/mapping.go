@@ -3,7 +3,6 @@ package mappings
 import (
 	"maps"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"wrapup/mappings/source"
@@ -118,13 +117,3 @@ func (m *Mapping) Name() string { return m.name }
 
 // PostsRevisions says whether anything is sent for a later revision of a call that was logged before.
 func (m *Mapping) PostsRevisions() bool { return len(m.update) > 0 }
-
-// step finds a step by name, nil if there is none.
-func (m *Mapping) step(name string) *step {
-	for _, s := range slices.Concat(m.create, m.update) {
-		if s.name == name {
-			return s
-		}
-	}
-	return nil
-}

@@ -20,10 +20,11 @@ import (
 
 // Store is a durable store. All methods are safe for concurrent use.
 //
-// Commit, Settle and Revive give nil only when the change is durable (on disk and synced). Of their errors, ErrConflict
-// and ErrFull mean that nothing was changed. Any other error means that the outcome is unknown: the same call may be
-// repeated, as often as needed, and takes effect once. After an error that wraps ErrBroken the store refuses everything
-// until it has been opened anew.
+// Commit, Settle and Revive give nil only when the change is durable (on disk and synced). Of their errors, ErrConflict,
+// ErrFull and ErrInvalid mean that nothing was changed. Any other error means that the outcome is unknown: the same call
+// may be repeated, as often as needed, and takes effect once. (A Tx with nothing in Add, Entry and Put has nothing to be
+// recognised by: in a Commit, each time counts.) After an error that wraps ErrBroken the store refuses everything until it
+// has been opened anew.
 type Store interface {
 	// Commit applies the Tx.
 	Commit(ctx context.Context, tx Tx) (Result, error)
@@ -33,7 +34,8 @@ type Store interface {
 	// next is when the earliest task that was not due will be: the zero time if there is none.
 	Claim(ctx context.Context, queue string, now time.Time, limit int, order Order) (tasks []Task, next time.Time, err error)
 
-	// Settle ends a claim, together with the Tx. If the Tx conflicts, the claim goes on.
+	// Settle ends a claim, together with the Tx. If the Tx conflicts, the claim goes on. A task that has left its place in
+	// the queue was settled before: then nothing is changed, and it is ErrConflict if the Tx has anything new in it.
 	Settle(ctx context.Context, task Task, outcome Outcome, tx Tx) error
 
 	// Release gives a claimed task back as it was.
@@ -46,7 +48,8 @@ type Store interface {
 	// after the given key on, at most limit.
 	Tasks(ctx context.Context, queue string, buried bool, after Key, limit int) ([]Task, error)
 
-	// Revive makes a buried task due at the given time, together with the Tx.
+	// Revive makes a buried task due at the given time, together with the Tx. Of one that is no longer buried there, the same
+	// is true as of a settled task.
 	Revive(ctx context.Context, buried Task, due time.Time, tx Tx) error
 
 	// Depth counts a queue.
@@ -56,7 +59,8 @@ type Store interface {
 	Queues(ctx context.Context) ([]string, error)
 
 	// Open calls f for each open group with its items in the order in which they were committed; it is meant for the
-	// start, before anything else is committed. An error from f ends it and is returned.
+	// start, before anything else is committed. An error from f ends it and is returned. Damaged items are left out, and
+	// reported after all others were given, in an error that wraps ErrDamaged: log it, and go on.
 	Open(ctx context.Context, f func(group string, items []Item) error) error
 
 	// Entries gives the entries made of the group, oldest first, each with its rows. There may be none.
@@ -78,6 +82,10 @@ var (
 	ErrConflict = errors.New("changed by somebody else in the meantime")
 	// ErrFull: there is no room. Nothing was changed.
 	ErrFull = errors.New("the store is full")
+	// ErrInvalid: no store will ever accept this Tx; the error says why. Nothing was changed, and a repeat is of no use.
+	ErrInvalid = errors.New("invalid")
+	// ErrDamaged: a stored value is not what was written. The error says where it stands; the others can still be read.
+	ErrDamaged = errors.New("stored data is damaged")
 	// ErrNotFound: no such entry.
 	ErrNotFound = errors.New("not found")
 	// ErrBroken: the disk failed; what is in memory can no longer be trusted.
@@ -95,7 +103,7 @@ type Tx struct {
 	Group string
 	// Add puts items into the open group. An item whose ID the open group has already is kept as it is, and reported.
 	Add []Item
-	// Drop takes items out of the open group by ID; an ID that is not there is no error.
+	// Drop takes items out of the open group by ID; an ID that is not there is no error, one that is in Add too is ErrInvalid.
 	Drop []string
 	// Entry creates or replaces an entry of the history.
 	Entry *EntryPut

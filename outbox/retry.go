@@ -18,7 +18,7 @@ type Backoff struct {
 // together don't come back together, and none comes back at once.
 func (b Backoff) Delay(failed int, random float64) time.Duration {
 	step := b.Max
-	if e := math.Ldexp(float64(b.First), max(failed, 1)-1); e < float64(b.Max) {
+	if e := math.Ldexp(float64(b.First), min(max(failed, 1)-1, 64)); e < float64(b.Max) {
 		step = time.Duration(e)
 	}
 	least := step / 10

@@ -53,7 +53,7 @@ func (a *app) ask(ctx context.Context, question func(context.Context, asked) err
 func stored(store *bolt.Store, cfg *configs.Config) admin.Source {
 	return admin.Source{Store: store, Configured: configured(cfg), Pending: func(ctx context.Context, uuid string) ([]connector.Arrival, error) {
 		var pending []connector.Arrival
-		return pending, store.Open(ctx, func(group string, items []outbox.Item) error {
+		err := store.Open(ctx, func(group string, items []outbox.Item) error {
 			if group != connector.CallGroup(uuid) {
 				return nil
 			}
@@ -66,6 +66,10 @@ func stored(store *bolt.Store, cfg *configs.Config) admin.Source {
 			}
 			return nil
 		})
+		if errors.Is(err, outbox.ErrDamaged) { // what can be read has been: the daemon's log tells of the rest
+			err = nil
+		}
+		return pending, err
 	}}
 }
 

@@ -137,7 +137,7 @@ func (d *daemon) serve(l net.Listener, h http.Handler, fail context.CancelCauseF
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
 			d.log.Warn("requests are cut off", "listen", l.Addr().String(), "error", err)
-			_ = server.Close() //nolint:errcheck // what Shutdown left
+			_ = server.Close() // what Shutdown left
 		}
 		done.Wait()
 	}

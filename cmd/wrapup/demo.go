@@ -245,7 +245,7 @@ func startDemoCRM(ctx context.Context) (*demoCRM, error) {
 	}
 	c := &demoCRM{url: "http://" + l.Addr().String(), requests: make(chan string, 1024)}
 	c.server = &http.Server{Handler: c, ReadHeaderTimeout: 10 * time.Second}
-	c.done.Go(func() { _ = c.server.Serve(l) }) //nolint:errcheck // it ends with ErrServerClosed
+	c.done.Go(func() { _ = c.server.Serve(l) }) // it ends with ErrServerClosed
 	return c, nil
 }
 
@@ -267,7 +267,7 @@ func (c *demoCRM) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusCreated)
-	_, _ = io.WriteString(w, `{"id":1001}`) //nolint:errcheck // the client is gone
+	_, _ = io.WriteString(w, `{"id":1001}`) // the client is gone
 }
 
 func (c *demoCRM) next(ctx context.Context) (string, error) {
@@ -282,7 +282,7 @@ func (c *demoCRM) next(ctx context.Context) (string, error) {
 }
 
 func (c *demoCRM) stop() {
-	_ = c.server.Close() //nolint:errcheck // it is only a stand-in
+	_ = c.server.Close() // it is only a stand-in
 	c.done.Wait()
 }
 

@@ -49,7 +49,7 @@ func (c *Client) get(ctx context.Context, path string, into any) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = resp.Body.Close() }() //nolint:errcheck // only read
+	defer func() { _ = resp.Body.Close() }() // only read
 	if resp.StatusCode != http.StatusOK {
 		var refused struct{ Error string }
 		if err := json.NewDecoder(resp.Body).Decode(&refused); err != nil || refused.Error == "" {

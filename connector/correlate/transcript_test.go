@@ -156,10 +156,10 @@ func divide(events []connector.Event, id string) (call []connector.Event, timeli
 	for _, e := range events {
 		for _, g := range e.Groups() {
 			u, agent := connector.ParseGroup(g)
-			switch {
-			case u == id:
+			switch u {
+			case id:
 				call = append(call, e)
-			case u == "":
+			case "":
 				timeline[agent] = append(timeline[agent], e)
 			}
 		}

@@ -14,12 +14,12 @@ import (
 )
 
 // deliver does what can be done now of one delivery, and settles it. Only a broken store is an error; after any other
-// trouble with the store the delivery is given back and tried again.
-func (l *Lane) deliver(ctx context.Context, task outbox.Task) error {
+// trouble with the store the delivery is given back, to be claimed again.
+func (l *Lane) deliver(ctx context.Context, task outbox.Task) (released bool, err error) {
 	w := &work{Lane: l, task: task}
 	// What is decided is written also while the process is being stopped; only requests are given up.
 	stored := context.WithoutCancel(ctx)
-	err := w.load(stored)
+	err = w.load(stored)
 	switch {
 	case err == nil && w.delivery.State == connector.DeliveryWaiting:
 		err = w.steps(ctx, stored)
@@ -30,12 +30,12 @@ func (l *Lane) deliver(ctx context.Context, task outbox.Task) error {
 	}
 	switch {
 	case err == nil:
-		return nil
+		return false, nil
 	case errors.Is(err, outbox.ErrBroken):
-		return err
+		return false, err
 	case errors.Is(err, context.Canceled):
 		l.store.Release(task) // stopped in mid-request: as if it had not been tried
-		return nil
+		return true, nil
 	}
 	l.log.Error("a delivery can't be settled; it is tried again", "error", err)
 	select {
@@ -43,7 +43,7 @@ func (l *Lane) deliver(ctx context.Context, task outbox.Task) error {
 	case <-ctx.Done():
 	}
 	l.store.Release(task)
-	return nil
+	return true, nil
 }
 
 // steps runs the mapping's steps from the first that is not done, until the delivery is settled.

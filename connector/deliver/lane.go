@@ -91,6 +91,7 @@ func (l *Lane) Run(ctx context.Context) error {
 		working sync.WaitGroup
 		free    = make(chan struct{}, l.Concurrency) // a token for each worker that may be started
 		broken  = make(chan error, l.Concurrency)
+		back    = make(chan struct{}, 1) // a delivery was given back
 	)
 	defer working.Wait()
 	for range l.Concurrency {
@@ -112,8 +113,15 @@ func (l *Lane) Run(ctx context.Context) error {
 		}
 		if task != nil {
 			working.Go(func() {
-				if err := l.deliver(sends, *task); err != nil {
+				released, err := l.deliver(sends, *task)
+				if err != nil {
 					broken <- err
+				}
+				if released {
+					select {
+					case back <- struct{}{}:
+					default:
+					}
 				}
 				free <- struct{}{}
 			})
@@ -130,6 +138,7 @@ func (l *Lane) Run(ctx context.Context) error {
 		case err := <-broken:
 			return err
 		case <-l.store.Ready(l.Name):
+		case <-back:
 		case <-timer.C:
 		}
 	}

@@ -91,7 +91,10 @@ func (e *Engine) Load(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, outbox.ErrDamaged): // everything that is readable has been loaded
+		e.log.Error("stored events are damaged; the calls they belong to may be told wrong", "error", err)
+	case err != nil:
 		return fmt.Errorf("open calls can't be loaded: %w", err)
 	}
 	return nil

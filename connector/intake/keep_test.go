@@ -36,7 +36,7 @@ func TestStoresAndObserves(t *testing.T) {
 	assert.Equal(t, []string{"call/" + call + " " + ringID, "call/" + call + " " + joinID, agentGroup + " " + joinID}, s.observed)
 
 	var arrival connector.Arrival
-	require.NoError(t, json.Unmarshal(s.store.groups[agentGroup][joinID], &arrival))
+	require.NoError(t, json.Unmarshal(s.store.groups[agentGroup][joinID+"/"+call], &arrival))
 	assert.Equal(t, connector.TimeOf(clock()), arrival.At)
 	assert.Equal(t, connector.KindJoined, arrival.Kind)
 	assert.Equal(t, call, arrival.UUID)

@@ -187,8 +187,8 @@ func TestWrongFields(t *testing.T) {
 		assert.Empty(t, events, tt.want)
 		assert.Equal(t, []string{tt.want}, texts(errs))
 		for _, err := range errs {
-			e, ok := err.(*EventError)
-			assert.True(t, ok)
+			var e *EventError
+			require.ErrorAs(t, err, &e)
 			assert.Equal(t, 1, e.Index)
 			assert.NotEmpty(t, e.Field)
 		}

@@ -99,7 +99,8 @@ type sentKey struct{}
 // transient says that a connection that failed without an answer may succeed at once on a new one.
 func transient(err error) bool {
 	var dial *net.OpError
-	return !(errors.As(err, &dial) && dial.Op == "dial") && !certificateTrouble(err)
+	refused := errors.As(err, &dial) && dial.Op == "dial"
+	return !refused && !certificateTrouble(err)
 }
 
 // Close lets go of idle connections.
@@ -166,7 +167,7 @@ func (c *Client) Do(ctx context.Context, method, url string, header http.Header,
 	if err != nil {
 		return nil, &Error{Sent: sent.Load(), Certificate: certificateTrouble(err), Err: withoutURL(err)}
 	}
-	defer func() { _ = resp.Body.Close() }() //nolint:errcheck // read to its end, or given up
+	defer func() { _ = resp.Body.Close() }() // read to its end, or given up
 	a := &Answer{Status: resp.StatusCode, Header: resp.Header}
 	var b bytes.Buffer
 	n, err := io.Copy(&b, io.LimitReader(resp.Body, MaxAnswer+1))

@@ -1,0 +1,42 @@
+# wrapup. `make` or `make help` says what there is.
+.DEFAULT_GOAL := help
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GOLANGCI_LINT := v2.15.0
+BIN := bin
+LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT)
+
+.PHONY: help
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## Build bin/wrapup
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/wrapup ./cmd/wrapup
+
+.PHONY: demo
+demo: build ## See it work: one call, from the dialer's events to the CRM
+	@$(BIN)/wrapup demo
+
+.PHONY: test
+test: ## Run all tests, with the race detector
+	go test -race -timeout 8m ./...
+
+.PHONY: vet
+vet: ## Run go vet
+	go vet ./...
+
+.PHONY: lint
+lint: $(LINT) ## Run the linter, at the version that is pinned here
+	$(LINT) run ./...
+
+# The linter is no `go tool` of the module: that would drag hundreds of modules into go.mod.
+$(LINT):
+	@mkdir -p $(BIN)
+	GOBIN=$(abspath $(BIN)) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
+	@mv $(BIN)/golangci-lint $@
+
+.PHONY: fmt
+fmt: ## Format the code
+	gofmt -w cmd connector mappings outbox configs

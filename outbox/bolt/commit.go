@@ -1,0 +1,201 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"wrapup/outbox"
+)
+
+// maxBatch bounds how many requests share a commit, and how many may be queued before callers wait to queue.
+const maxBatch = 1024
+
+// request is what a caller hands to the committer.
+type request struct {
+	prepared
+	move *move // none for a plain Commit
+
+	done chan struct{} // closed when res and err are final
+	res  outbox.Result
+	err  error
+}
+
+// move takes a task out of its place, and to another one unless it is done.
+type move struct {
+	task outbox.Task
+	kind moveKind
+	at   outbox.Key // without its sequence
+}
+
+type moveKind int
+
+const (
+	moveDone   moveKind = iota // due → gone
+	moveRetry                  // due → due later
+	moveBury                   // due → buried
+	moveRevive                 // buried → due
+)
+
+// Commit applies the Tx. ctx counts only until the Tx is queued: from then on there is an outcome, and Commit waits for it.
+func (s *Store) Commit(ctx context.Context, tx outbox.Tx) (outbox.Result, error) {
+	return s.submit(ctx, tx, nil)
+}
+
+// Settle ends a claim, see outbox.Store; ctx is as in Commit.
+func (s *Store) Settle(ctx context.Context, task outbox.Task, outcome outbox.Outcome, tx outbox.Tx) error {
+	if task.Buried {
+		return fmt.Errorf("%w: a buried task can't be settled", outbox.ErrInvalid)
+	}
+	m := &move{task: task, at: taskKey(outcome.At(), 0)}
+	switch outcome.Kind() {
+	case outbox.KindDone:
+		m.kind = moveDone
+	case outbox.KindRetry:
+		m.kind = moveRetry
+	case outbox.KindBury:
+		m.kind = moveBury
+	default:
+		return fmt.Errorf("%w: no outcome of kind %d", outbox.ErrInvalid, outcome.Kind())
+	}
+	_, err := s.submit(ctx, tx, m)
+	return err
+}
+
+// Revive makes a buried task due again, see outbox.Store; ctx is as in Commit.
+func (s *Store) Revive(ctx context.Context, buried outbox.Task, due time.Time, tx outbox.Tx) error {
+	if !buried.Buried {
+		return fmt.Errorf("%w: a task that is not buried can't be revived", outbox.ErrInvalid)
+	}
+	_, err := s.submit(ctx, tx, &move{task: buried, kind: moveRevive, at: taskKey(due, 0)})
+	return err
+}
+
+func (s *Store) submit(ctx context.Context, tx outbox.Tx, m *move) (outbox.Result, error) {
+	if s.readOnly {
+		return outbox.Result{}, errReadOnly
+	}
+	if m != nil {
+		if err := checkName("queue", m.task.Queue); err != nil {
+			return outbox.Result{}, err
+		}
+	}
+	if err := s.enter(ctx); err != nil {
+		return outbox.Result{}, err
+	}
+	defer s.underway.Done()
+
+	p, err := s.prepareTx(tx)
+	if err != nil {
+		return outbox.Result{}, err
+	}
+	r := &request{prepared: p, move: m, done: make(chan struct{})}
+	select {
+	case s.requests <- r:
+	case <-ctx.Done():
+		return outbox.Result{}, context.Cause(ctx)
+	}
+	<-r.done
+	return r.res, r.err
+}
+
+// run is the committer.
+func (s *Store) run() {
+	defer close(s.finished)
+	batch := make([]*request, 0, maxBatch)
+	for r := range s.requests {
+		batch = append(batch[:0], r)
+		for len(batch) < maxBatch && len(s.requests) > 0 { // nobody else receives
+			batch = append(batch, <-s.requests)
+		}
+		if err := s.write(batch); err != nil {
+			// Nothing of the batch counts. Not even its conflicts: they may be with neighbours.
+			for _, r := range batch {
+				r.res, r.err = outbox.Result{}, err
+			}
+		}
+		for _, r := range batch {
+			close(r.done)
+		}
+		clear(batch)
+	}
+}
+
+// write applies the requests in one transaction, and gives each its result. An error stands for all of them.
+func (s *Store) write(requests []*request) error {
+	select {
+	case <-s.broken:
+		return s.brokenBy
+	default:
+	}
+	for failed := map[*request]bool{}; ; {
+		tx, err := s.db.Begin(true)
+		if err != nil {
+			return s.fail(fmt.Errorf("beginning a transaction: %w", err))
+		}
+		b := newBatch(s, tx)
+		half := b.applyAll(requests, failed)
+		if half != nil {
+			// It has its error, but a part of it is in the transaction: begin again without it.
+			failed[half] = true
+			if err := tx.Rollback(); err != nil {
+				return s.fail(fmt.Errorf("rolling back: %w", err))
+			}
+			continue
+		}
+		if !b.dirty {
+			// All of it was there already, and was durable before this began.
+			if err := tx.Rollback(); err != nil {
+				return s.fail(fmt.Errorf("rolling back: %w", err))
+			}
+			return nil
+		}
+		if err := b.finish(); err != nil {
+			_ = tx.Rollback()
+			return s.fail(err)
+		}
+		if err := s.persist(tx); err != nil {
+			return err
+		}
+		// A crash here loses answers, not changes: callers repeat, and the repeats are recognised.
+		b.publish()
+		return nil
+	}
+}
+
+// persist commits, and judges a failure.
+func (s *Store) persist(tx *bbolt.Tx) error {
+	id := tx.ID()
+	err := s.commit(tx.Commit)
+	if err == nil {
+		return nil
+	}
+	_ = tx.Rollback() // in case the commit was not tried; a failed one has ended the transaction itself
+	if (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) && s.newest() == id-1 {
+		// bbolt writes its meta page last, and that is not there: what was written is on pages that are free.
+		return fmt.Errorf("%w: %w", outbox.ErrFull, err)
+	}
+	return s.fail(fmt.Errorf("committing: %w", err))
+}
+
+// newest gives the number of the last transaction that the file has; 0 if that can't be told.
+func (s *Store) newest() int {
+	tx, err := s.db.Begin(false)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = tx.Rollback() }()
+	return tx.ID()
+}
+
+// fail breaks the store, for good. Only the committer calls it.
+func (s *Store) fail(err error) error {
+	s.brokenBy = fmt.Errorf("%w: %s: %w", outbox.ErrBroken, s.path, err)
+	close(s.broken)
+	s.log.Error("the store is broken", "path", s.path, "error", err)
+	return s.brokenBy
+}

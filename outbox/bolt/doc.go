@@ -1,0 +1,36 @@
+// Package bolt keeps an outbox in one bbolt file.
+//
+// # Layout
+//
+//	meta                        schema, and the last sequence number that was given out
+//	open                        seq → item (group, id, body): the open groups, in the order in which they came
+//	queues/<queue>/due          time seq → ref of the entry
+//	queues/<queue>/buried       the same, by the time it was buried
+//	days/<YYYY-MM-DD>/entries   seq → entry (version, group, id, body)
+//	days/<YYYY-MM-DD>/rows      seq name → row (version, body)
+//	days/<YYYY-MM-DD>/groups    length group seq → id: finds the entries of a group
+//	days/<YYYY-MM-DD>/counts    name → counter
+//
+// Sequence numbers are 8 bytes, big-endian, and come from one counter: none is ever given out twice, so a key names the
+// same thing for ever, and a repeat can be told from a new task by its key. Times are microseconds. All large buckets are
+// written at their end; a day is dropped by dropping its bucket.
+//
+// Every value begins with a version byte and a CRC-32C of that byte, the key and the rest. So a flipped bit in a value or
+// its key is noticed when it is read, and one value can't be taken for another's.
+//
+// # Commits
+//
+// One goroutine commits. It takes all that is queued, applies it in one transaction and lets all waiters go at once;
+// there is no window to wait for more. What a request needs of the processor only (validation, compression) has been
+// done before it is queued. A request is checked whole before anything of it is written, so one that conflicts leaves no
+// trace and harms none of its neighbours.
+//
+// What is in memory (which items are open, which tasks are claimed, how many tasks there are) changes after the commit,
+// never before. It is rebuilt from the file by [Open].
+//
+// # When the disk fails
+//
+// A commit that failed for want of space, and verifiably left the file as it was, is ErrFull, and the store goes on. After
+// any other failure nobody knows what is on disk: the store refuses everything from then on, and [Store.Broken] is closed.
+// The process should end and open the file anew; callers then repeat what they had no answer to.
+package bolt

@@ -1,0 +1,323 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"wrapup/outbox"
+)
+
+const (
+	schemaVersion = 1
+
+	fileMode           = 0o600
+	defaultLockTimeout = time.Second
+)
+
+// The buckets, and the keys in meta.
+const (
+	metaBucket   = "meta"
+	openBucket   = "open"
+	queuesBucket = "queues"
+	daysBucket   = "days"
+
+	dueBucket    = "due"
+	buriedBucket = "buried"
+
+	entriesBucket = "entries"
+	rowsBucket    = "rows"
+	groupsBucket  = "groups"
+	countsBucket  = "counts"
+
+	schemaKey  = "schema"
+	seqMetaKey = "seq"
+)
+
+var errReadOnly = errors.New("the store was opened for reading only")
+
+// Options of a Store. The zero value is what a daemon uses.
+type Options struct {
+	// LockTimeout is how long Open waits while another process has the file; 1s if it is not positive.
+	LockTimeout time.Duration
+	// ReadOnly opens an existing file for reading, together with other readers but not while a daemon has it. Whatever
+	// would change the store or claim a task is refused.
+	ReadOnly bool
+	// Logger is told of damage that the store works around. None: nothing is logged.
+	Logger *slog.Logger
+	// Commit, if given, is called for each durable commit with the function that makes it. For tests: it may make the commit
+	// fail by not calling it, or by giving another error afterwards. It must not give nil without having called it.
+	Commit func(commit func() error) error
+
+	hash func(group, id string) uint64 // in tests, a bad one
+}
+
+// Store is an outbox.Store in one file.
+type Store struct {
+	db     *bbolt.DB
+	path   string
+	log    *slog.Logger
+	commit func(commit func() error) error
+	codec  codec
+	hash   func(group, id string) uint64
+
+	readOnly bool
+	requests chan *request
+	finished chan struct{} // closed when the committer has ended
+
+	mu     sync.Mutex // guards closed, and underway.Add against Wait
+	closed bool
+	// underway counts the calls that use the file; Close waits for them.
+	underway sync.WaitGroup
+	close    func() error
+
+	broken   chan struct{}
+	brokenBy error // set before broken is closed
+
+	queuesMu sync.RWMutex
+	queues   map[string]*queue
+
+	// These belong to the committer.
+	items index
+	seq   uint64
+}
+
+var _ outbox.Store = (*Store)(nil)
+
+// Open opens the store in the file of that path, and creates it if there is none (its directory must be there). A file that
+// another process has open is an error that wraps outbox.ErrLocked; a file of a newer schema, or of another program, is
+// refused. Close the Store when done.
+func Open(path string, opts Options) (*Store, error) {
+	s := &Store{
+		path:     path,
+		log:      opts.Logger,
+		commit:   opts.Commit,
+		hash:     opts.hash,
+		readOnly: opts.ReadOnly,
+		requests: make(chan *request, maxBatch),
+		finished: make(chan struct{}),
+		broken:   make(chan struct{}),
+		queues:   map[string]*queue{},
+	}
+	s.close = sync.OnceValue(s.shut)
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.commit == nil {
+		s.commit = func(commit func() error) error { return commit() }
+	}
+	if s.hash == nil {
+		s.hash = itemHash(maphash.MakeSeed())
+	}
+
+	var err error
+	if s.codec, err = newCodec(); err != nil {
+		return nil, err
+	}
+	if s.db, err = openFile(path, opts); err != nil {
+		s.codec.close()
+		return nil, err
+	}
+	if err = s.prepare(); err == nil {
+		err = s.load()
+	}
+	if err != nil {
+		s.codec.close()
+		return nil, errors.Join(fmt.Errorf("opening the store %s: %w", path, err), s.db.Close())
+	}
+	if s.readOnly {
+		close(s.finished)
+	} else {
+		go s.run() // ends when Close closes s.requests, and Close waits for it
+	}
+	return s, nil
+}
+
+func openFile(path string, opts Options) (*bbolt.DB, error) {
+	timeout := opts.LockTimeout
+	if timeout <= 0 {
+		timeout = defaultLockTimeout
+	}
+	_, err := os.Stat(path)
+	isNew := errors.Is(err, fs.ErrNotExist)
+
+	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
+		Timeout:        timeout,
+		ReadOnly:       opts.ReadOnly,
+		FreelistType:   bbolt.FreelistMapType,
+		NoFreelistSync: true,
+		NoStatistics:   true,
+	})
+	if errors.Is(err, bolterrors.ErrTimeout) {
+		return nil, fmt.Errorf("the store %s can't be opened: %w (waited %s for it)", path, outbox.ErrLocked, timeout)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the store %s: %w", path, err)
+	}
+	if isNew && !opts.ReadOnly {
+		// The file's name must be as durable as what will be in it.
+		if err := syncDir(filepath.Dir(path)); err != nil {
+			return nil, errors.Join(fmt.Errorf("creating the store %s: %w", path, err), db.Close())
+		}
+	}
+	return db, nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// prepare checks whose file it is, and makes the buckets of a new one.
+func (s *Store) prepare() error {
+	var isNew bool
+	err := s.db.View(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket([]byte(metaBucket))
+		if meta == nil {
+			if k, _ := tx.Cursor().First(); k != nil {
+				return errors.New("this is a bbolt file, but not one of wrapup")
+			}
+			isNew = true
+			return nil
+		}
+		version, err := decodeNumber([]byte(schemaKey), meta.Get([]byte(schemaKey)))
+		if err != nil {
+			return damaged(metaBucket, []byte(schemaKey), err)
+		}
+		if version > schemaVersion {
+			return fmt.Errorf("it was written by a newer wrapup: it has schema version %d, and this wrapup knows up to %d",
+				version, schemaVersion)
+		}
+		return nil
+	})
+	if err != nil || s.readOnly {
+		return err
+	}
+	if !isNew {
+		// What a killed process wrote may be visible and not synced. From here on it counts as stored, repeats of it are
+		// answered without another commit, so it must be durable now.
+		if err := s.db.Sync(); err != nil {
+			return fmt.Errorf("syncing: %w", err)
+		}
+		return nil
+	}
+
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return fmt.Errorf("creating it: %w", err)
+	}
+	for _, name := range []string{metaBucket, openBucket, queuesBucket, daysBucket} {
+		if _, err := tx.CreateBucket([]byte(name)); err != nil {
+			return errors.Join(fmt.Errorf("creating the bucket %s: %w", name, err), tx.Rollback())
+		}
+	}
+	meta := tx.Bucket([]byte(metaBucket))
+	for key, n := range map[string]uint64{schemaKey: schemaVersion, seqMetaKey: 0} {
+		if err := meta.Put([]byte(key), encodeNumber([]byte(key), n)); err != nil {
+			return errors.Join(fmt.Errorf("creating it: %w", err), tx.Rollback())
+		}
+	}
+	// A crash before this leaves a file without buckets, and the next start comes here again.
+	if err := s.commit(tx.Commit); err != nil {
+		_ = tx.Rollback() // in case the commit was not tried
+		return fmt.Errorf("creating it: %w", err)
+	}
+	return nil
+}
+
+// load rebuilds what is kept in memory.
+func (s *Store) load() error {
+	return s.db.View(func(tx *bbolt.Tx) error {
+		meta := tx.Bucket([]byte(metaBucket))
+		if meta == nil {
+			return nil // a new file, opened for reading
+		}
+		var err error
+		if s.seq, err = decodeNumber([]byte(seqMetaKey), meta.Get([]byte(seqMetaKey))); err != nil {
+			return damaged(metaBucket, []byte(seqMetaKey), err)
+		}
+		s.loadQueues(tx)
+		if !s.readOnly {
+			s.loadItems(tx)
+		}
+		return nil
+	})
+}
+
+// Broken is closed when the disk has failed, see the package's comment: end the process and open the file anew.
+func (s *Store) Broken() <-chan struct{} { return s.broken }
+
+// Path of the file.
+func (s *Store) Path() string { return s.path }
+
+// Close waits for the calls that are under way and closes the file. Whatever is called later gives outbox.ErrClosed; a
+// further Close gives what the first one gave.
+func (s *Store) Close() error { return s.close() }
+
+func (s *Store) shut() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.underway.Wait()
+	close(s.requests) // nobody sends any more: senders are under way until they have their answer
+	<-s.finished
+	err := s.db.Close()
+	s.codec.close()
+	if err != nil {
+		return fmt.Errorf("closing the store %s: %w", s.path, err)
+	}
+	return nil
+}
+
+// enter begins a call, and s.underway.Done ends it.
+func (s *Store) enter(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return outbox.ErrClosed
+	}
+	select {
+	case <-s.broken:
+		return s.brokenBy
+	default:
+	}
+	s.underway.Add(1)
+	return nil
+}
+
+// view calls f with a snapshot. f must be short (an open snapshot makes the file grow) and copy what it keeps.
+func (s *Store) view(ctx context.Context, f func(tx *bbolt.Tx) error) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.underway.Done()
+	return s.db.View(f)
+}
+
+// bucketAt gives the bucket of that path, or nil.
+func bucketAt(tx *bbolt.Tx, path ...string) *bbolt.Bucket {
+	b := tx.Bucket([]byte(path[0]))
+	for _, name := range path[1:] {
+		if b == nil {
+			return nil
+		}
+		b = b.Bucket([]byte(name))
+	}
+	return b
+}
