@@ -22,6 +22,7 @@ demo: build ## See it work: one call, from the dialer's events to the CRM
 .PHONY: test
 test: ## Run all tests, with the race detector
 	go test -race -timeout 8m ./...
+	go test ./connector/correlate -rapid.checks=10000
 
 .PHONY: vet
 vet: ## Run go vet

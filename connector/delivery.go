@@ -95,15 +95,3 @@ func DecodeDelivery(body []byte) (*Delivery, error) {
 	}
 	return d, nil
 }
-
-// The names of the day's counters that make up the sum: for each destination, finished = the sum over the states.
-const countFinished = "finished"
-
-// CountFinished names the counter of the calls that were finished while the destination was configured; CountState names
-// that of those in a state.
-func CountFinished(destination string) string { return "delivery/" + destination + "/" + countFinished }
-
-// CountState names the counter of a destination's deliveries in a state.
-func CountState(destination string, s DeliveryState) string {
-	return "delivery/" + destination + "/" + string(s)
-}

@@ -131,11 +131,19 @@ func CompareEvents(a, b *Event) int {
 		cmp.Compare(a.Kind.rank(), b.Kind.rank()),
 		cmp.Compare(a.Code, b.Code),
 		cmp.Compare(a.AgentID, b.AgentID),
-		cmp.Compare(a.Username, b.Username),
-		cmp.Compare(a.SIPID, b.SIPID),
-		cmp.Compare(a.Queue, b.Queue),
-		cmp.Compare(a.Phone, b.Phone),
+		emptyLast(a.Username, b.Username),
+		emptyLast(a.SIPID, b.SIPID),
+		emptyLast(a.Queue, b.Queue),
+		emptyLast(a.Phone, b.Phone),
 		cmp.Compare(a.Source, b.Source),
 		cmp.Compare(a.Info, b.Info),
 	)
+}
+
+// emptyLast compares two texts; one that says something comes before one that doesn't.
+func emptyLast(a, b string) int {
+	if (a == "") != (b == "") {
+		return cmp.Compare(len(b), len(a))
+	}
+	return cmp.Compare(a, b)
 }

@@ -9,11 +9,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"syscall"
+	"time"
 
 	"wrapup/configs"
 	"wrapup/connector"
 	"wrapup/connector/admin"
+	"wrapup/connector/finish"
 	"wrapup/outbox"
 	"wrapup/outbox/bolt"
 )
@@ -22,6 +25,8 @@ import (
 type asked interface {
 	Story(ctx context.Context, uuid string) (*admin.Story, error)
 	Deliveries(ctx context.Context, q admin.ListQuery) ([]admin.ListedDelivery, error)
+	Agents(ctx context.Context) ([]connector.AgentNow, error)
+	Queues(ctx context.Context, days int) ([]admin.QueueStats, error)
 }
 
 // ask asks the running daemon; where none runs it reads the store.
@@ -46,31 +51,75 @@ func (a *app) ask(ctx context.Context, question func(context.Context, asked) err
 	case err != nil:
 		return err
 	}
-	return errors.Join(question(ctx, stored(store, cfg)), store.Close())
+	return errors.Join(question(ctx, source(store, stopped{store}, cfg)), store.Close())
 }
 
-// stored answers from a store that no daemon has open.
-func stored(store *bolt.Store, cfg *configs.Config) admin.Source {
-	return admin.Source{Store: store, Configured: configured(cfg), Pending: func(ctx context.Context, uuid string) ([]connector.Arrival, error) {
-		var pending []connector.Arrival
-		err := store.Open(ctx, func(group string, items []outbox.Item) error {
-			if group != connector.CallGroup(uuid) {
-				return nil
-			}
-			for _, item := range items {
-				var a connector.Arrival
-				if err := json.Unmarshal(item.Body, &a); err != nil {
-					return fmt.Errorf("event %s can't be read: %w", item.ID, err)
-				}
-				pending = append(pending, a)
-			}
-			return nil
-		})
-		if errors.Is(err, outbox.ErrDamaged) { // what can be read has been: the daemon's log tells of the rest
-			err = nil
+// source is where answers come from.
+func source(store *bolt.Store, live admin.Live, cfg *configs.Config) admin.Source {
+	return admin.Source{
+		Store: store, Live: live, Now: time.Now,
+		Configured: func(destination string) bool {
+			return slices.ContainsFunc(cfg.Destinations, func(d configs.Destination) bool { return d.Name == destination })
+		},
+		QueueName: func(queue string) string { return cfg.Queue(queue).Name },
+	}
+}
+
+// running is the live part of a daemon that runs.
+type running struct{ *finish.Engine }
+
+// Pending implements admin.Live.
+func (r running) Pending(_ context.Context, uuid string) ([]connector.Arrival, error) {
+	return r.Engine.Pending(uuid), nil
+}
+
+// Agents implements admin.Live.
+func (r running) Agents(context.Context) ([]connector.AgentNow, error) { return r.Engine.Agents(), nil }
+
+// stopped is the live part of a store that no daemon has open.
+type stopped struct{ store *bolt.Store }
+
+// Pending implements admin.Live.
+func (s stopped) Pending(ctx context.Context, uuid string) (pending []connector.Arrival, err error) {
+	return pending, s.each(ctx, func(u, _ string, arrivals []connector.Arrival) {
+		if u == uuid {
+			pending = arrivals
 		}
-		return pending, err
-	}}
+	})
+}
+
+// Agents implements admin.Live.
+func (s stopped) Agents(ctx context.Context) (agents []connector.AgentNow, err error) {
+	err = s.each(ctx, func(u, _ string, arrivals []connector.Arrival) {
+		events := make([]connector.Event, len(arrivals))
+		for i := range arrivals {
+			events[i] = arrivals[i].Event
+		}
+		if now, ok := connector.Now(events); ok && u == "" {
+			agents = append(agents, now)
+		}
+	})
+	return agents, err
+}
+
+// each gives the events of each open call and each agent. What is damaged is left out: the daemon's log tells of it.
+func (s stopped) each(ctx context.Context, f func(uuid, agent string, arrivals []connector.Arrival)) error {
+	err := s.store.Open(ctx, func(group string, items []outbox.Item) error {
+		arrivals := make([]connector.Arrival, 0, len(items))
+		for _, item := range items {
+			var a connector.Arrival
+			if json.Unmarshal(item.Body, &a) == nil {
+				arrivals = append(arrivals, a)
+			}
+		}
+		uuid, agent := connector.ParseGroup(group)
+		f(uuid, agent, arrivals)
+		return nil
+	})
+	if errors.Is(err, outbox.ErrDamaged) {
+		return nil
+	}
+	return err
 }
 
 // printJSON writes v for a script.

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"wrapup/configs"
-	"wrapup/connector"
 	"wrapup/connector/admin"
 	"wrapup/connector/correlate"
 	"wrapup/connector/deliver"
@@ -75,7 +74,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	defer stopEngine()
 	stopWatch := start(ctx, fail, func(ctx context.Context) error { return watch(ctx, store) })
 	defer stopWatch()
-	stopAdmin := d.serve(socket, admin.Handler(d.source(store, engine), d.log), fail)
+	stopAdmin := d.serve(socket, admin.Handler(source(store, running{engine}, d.config), d.log), fail)
 	defer stopAdmin()
 	stopEvents := d.serve(listener, d.receiver(store, engine, clock), fail)
 	defer stopEvents()
@@ -194,25 +193,6 @@ func (d *daemon) receiver(store *bolt.Store, engine *finish.Engine, clock finish
 		o.Sources = append(o.Sources, source)
 	}
 	return intake.New(o)
-}
-
-func (d *daemon) source(store *bolt.Store, engine *finish.Engine) admin.Source {
-	return admin.Source{
-		Store:      store,
-		Pending:    func(_ context.Context, uuid string) ([]connector.Arrival, error) { return engine.Pending(uuid), nil },
-		Configured: configured(d.config),
-	}
-}
-
-func configured(c *configs.Config) func(string) bool {
-	return func(name string) bool {
-		for i := range c.Destinations {
-			if c.Destinations[i].Name == name {
-				return true
-			}
-		}
-		return false
-	}
 }
 
 func authentication(a *configs.Auth) target.Auth {

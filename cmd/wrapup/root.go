@@ -41,7 +41,8 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
   wrapup check                     is the configuration right?
   wrapup serve                     run the daemon
   wrapup why UUID                  what became of this call?
-  wrapup deliveries list           what is waiting, dead, or parked?`,
+  wrapup deliveries list           what is waiting, dead, or parked?
+  wrapup agents, wrapup queues     what do the agents do now, and how do the queues do?`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.SetOut(s.out)
@@ -50,7 +51,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
 		return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.PersistentFlags().StringVar(&a.config, "config", a.env("WRAPUP_CONFIG", defaultConfig), "the configuration `file`")
-	root.AddCommand(a.serve(), a.demo(), a.check(), a.why(), a.deliveries(), a.version())
+	root.AddCommand(a.serve(), a.demo(), a.check(), a.why(), a.deliveries(), a.agents(), a.queues(), a.version())
 	return root
 }
 

@@ -351,3 +351,24 @@ func TestUsage(t *testing.T) {
 	assert.Zero(t, code)
 	assert.Contains(t, out, "wrapup ")
 }
+
+func TestAgentsAndQueues(t *testing.T) {
+	sink := newSink(t)
+	s := newSite(t, strings.Replace(config(sink.url()), "queues: {", "queues: {\"104906\": {name: Sales}, ", 1))
+	s.start()
+	out, _ := s.run("agents")
+	assert.Contains(t, out, "no agent yet")
+	s.accepted(documented(t)...)
+	s.delivered(sink, 1)
+	for range 2 { // asked of the daemon, then of its store
+		out, code := s.run("agents")
+		assert.Zero(t, code, out)
+		assert.Regexp(t, `6122312312 +1049002 +in wrap-up +2019-05-24 06:09:12 +`+documentedUUID, out)
+		out, code = s.run("queues", "--days", "2")
+		assert.Zero(t, code, out)
+		assert.Regexp(t, `104906 +Sales +1 +1 +1 +0 +≥ 0.0 % +0 +0`, out)
+		if s.cmd != nil {
+			assert.Zero(t, s.terminate())
+		}
+	}
+}

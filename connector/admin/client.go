@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"wrapup/connector"
 )
 
 // Client asks a running daemon.
@@ -38,6 +40,18 @@ func (c *Client) Deliveries(ctx context.Context, q ListQuery) ([]ListedDelivery,
 	v := url.Values{"destination": {q.Destination}, "state": {string(q.State)}, "limit": {strconv.Itoa(q.Limit)}}
 	var list []ListedDelivery
 	return list, c.get(ctx, "/v1/deliveries?"+v.Encode(), &list)
+}
+
+// Agents asks what the agents do.
+func (c *Client) Agents(ctx context.Context) ([]connector.AgentNow, error) {
+	var list []connector.AgentNow
+	return list, c.get(ctx, "/v1/agents", &list)
+}
+
+// Queues asks how the queues did over the last days.
+func (c *Client) Queues(ctx context.Context, days int) ([]QueueStats, error) {
+	var list []QueueStats
+	return list, c.get(ctx, "/v1/queues?days="+strconv.Itoa(days), &list)
 }
 
 func (c *Client) get(ctx context.Context, path string, into any) error {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -42,6 +43,14 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 		return s.Deliveries(r.Context(), ListQuery{
 			Destination: q.Get("destination"), State: connector.DeliveryState(q.Get("state")), Limit: min(limit, maxLimit),
 		})
+	})
+	handle("GET /v1/agents", func(r *http.Request) (any, error) { return s.Agents(r.Context()) })
+	handle("GET /v1/queues", func(r *http.Request) (any, error) {
+		days, err := strconv.Atoi(r.URL.Query().Get("days"))
+		if err != nil {
+			return nil, fmt.Errorf("days: expected a number: %w", err)
+		}
+		return s.Queues(r.Context(), days)
 	})
 	return mux
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"wrapup/connector"
 	"wrapup/outbox"
@@ -16,15 +17,27 @@ type Store interface {
 	Entry(ctx context.Context, ref outbox.Ref) (outbox.Entry, error)
 	Queues(ctx context.Context) ([]string, error)
 	Tasks(ctx context.Context, queue string, buried bool, after outbox.Key, limit int) ([]outbox.Task, error)
+	Counts(ctx context.Context, day outbox.Day) (map[string]int64, error)
+}
+
+// Live is what is not in the history: open calls and what the agents do.
+type Live interface {
+	// Pending gives the events of a uuid that are in no record yet.
+	Pending(ctx context.Context, uuid string) ([]connector.Arrival, error)
+	// Agents gives what each agent does now, in any order.
+	Agents(ctx context.Context) ([]connector.AgentNow, error)
 }
 
 // Source of what people ask for.
 type Source struct {
 	Store Store
-	// Pending gives the events of a uuid that are in no record yet.
-	Pending func(ctx context.Context, uuid string) ([]connector.Arrival, error)
+	Live  Live
 	// Configured says whether a destination is configured now.
 	Configured func(destination string) bool
+	// QueueName gives the name of an access number, "" if it has none.
+	QueueName func(queue string) string
+	// Now is the time of day.
+	Now func() time.Time
 }
 
 // Story is all that is known of a uuid.
@@ -54,7 +67,7 @@ type NamedDelivery struct {
 // Story tells what is known of a uuid, or of the call with this call id. It may be empty.
 func (s Source) Story(ctx context.Context, uuid string) (*Story, error) {
 	story := &Story{UUID: uuid, Pending: []connector.Arrival{}, Calls: []FinishedCall{}}
-	pending, err := s.Pending(ctx, uuid)
+	pending, err := s.Live.Pending(ctx, uuid)
 	if err != nil {
 		return nil, err
 	}

@@ -92,4 +92,17 @@ func (e *Engine) prune(ctx context.Context) {
 	}
 }
 
+// Agents gives what each agent that is known does now.
+func (e *Engine) Agents() []connector.AgentNow {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := make([]connector.AgentNow, 0, len(e.agents))
+	for _, a := range e.agents {
+		if now, ok := connector.Now(a.events); ok {
+			out = append(out, now)
+		}
+	}
+	return out
+}
+
 func decodeArrival(body []byte, a *connector.Arrival) error { return json.Unmarshal(body, a) }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -414,5 +415,97 @@ func TestStragglers(t *testing.T) {
 		w.after(10 * time.Second)
 		w.want(connected, "attempt 1 revision 2 connected []")
 		assert.Equal(t, connector.KnownSpan(71e6), w.calls("c")[0].Record().Agent.IdleSeconds)
+	})
+}
+
+// counted gives today's counters that are not zero, deliveries aside.
+func (w *world) counted() map[string]int64 {
+	w.t.Helper()
+	all, err := w.store.Counts(w.t.Context(), outbox.DayOf(w.clock.Wall()))
+	require.NoError(w.t, err)
+	for name, n := range all {
+		if n == 0 || strings.HasPrefix(name, "delivery/") {
+			delete(all, name)
+		}
+	}
+	return all
+}
+
+func TestQueueCounters(t *testing.T) {
+	in := func(queue string, events ...connector.Event) []connector.Event {
+		for i := range events {
+			events[i].Queue = queue
+		}
+		return events
+	}
+	timed(t, "each call counts once, as what it is", func(t *testing.T, w *world) {
+		call := func(uuid string, events ...connector.Event) {
+			for i := range events {
+				events[i].UUID = uuid
+			}
+			w.post(in("7", events...)...)
+		}
+		call("a", created, answered, joined, left, ended)
+		call("b", created, answered, event("1/3", 12.5, "dewi"), left, ended)
+		call("c", created, answered, ended)
+		call("d", created, event("2/4", 14.9, ""))
+		call("e", created, event("2/4", 15, ""))
+		call("f", created)
+		w.after(time.Hour)
+		w.post(in("7", created, answered, ended)...) // repeats count nothing
+		w.after(time.Hour)
+		assert.Equal(t, map[string]int64{
+			"calls/finished": 6, "queue/offered/7": 6, "queue/answered/7": 3, "queue/connected/7": 2, "queue/late/7": 1,
+			"queue/abandoned/7": 1, "queue/short_ring/7": 1,
+		}, w.counted())
+	})
+	timed(t, "an amendment moves the call from one counter to another", func(t *testing.T, w *world) {
+		w.post(in("7", created, answered, ended)...)
+		w.after(time.Minute)
+		w.post(in("7", joined)...)
+		w.after(time.Minute)
+		assert.Equal(t, map[string]int64{
+			"calls/finished": 1, "calls/amended": 1, "queue/offered/7": 1, "queue/answered/7": 1, "queue/connected/7": 1,
+		}, w.counted())
+	})
+}
+
+func TestAgentsNow(t *testing.T) {
+	now := func(w *world) string {
+		agents := w.engine.Agents()
+		require.Len(w.t, agents, 1)
+		return fmt.Sprintf("%s %s %g %s", agents[0].Username, agents[0].State, agents[0].Since.Sub(dialer).Seconds(), agents[0].UUID)
+	}
+	timed(t, "by the newest event, over restarts, whatever order they came in", func(t *testing.T, w *world) {
+		w.post(joined, ready)
+		assert.Equal(t, "dewi on_call 11 c", now(w))
+		w.restart(time.Second)
+		assert.Equal(t, "dewi on_call 11 c", now(w))
+		w.post(left)
+		assert.Equal(t, "dewi wrap_up 60 c", now(w))
+		w.post(event("1/2", 90, "dewi"))
+		assert.Equal(t, "dewi ready 90 ", now(w))
+		w.post(event("1/0", 95, "dewi"))
+		assert.Equal(t, "dewi offline 95 ", now(w))
+	})
+	timed(t, "timelines are bounded, and the newest event stays", func(t *testing.T, w *world) {
+		for i := range 50 {
+			w.post(event("1/2", float64(i), "dewi"))
+		}
+		w.after(5 * time.Hour)
+		w.post(event("1/2", 100, "dewi"))
+		w.after(time.Hour)
+		items := 0
+		w.kill()
+		store, err := bolt.Open(w.path, bolt.Options{})
+		require.NoError(t, err)
+		require.NoError(t, store.Open(t.Context(), func(_ string, i []outbox.Item) error {
+			items += len(i)
+			return nil
+		}))
+		require.NoError(t, store.Close())
+		assert.Equal(t, 1, items)
+		w.start(0)
+		assert.Equal(t, "dewi ready 100 ", now(w))
 	})
 }

@@ -61,6 +61,7 @@ func (e *Engine) create(tx *outbox.Tx, c *change, timeline correlate.Timeline, n
 	if err != nil {
 		return err
 	}
+	tx.Count = append(tally(day, &r, 1), outbox.Delta{Day: day, Name: connector.CountCalls, N: 1})
 	for _, name := range e.destinations() {
 		tx.Put = append(tx.Put, outbox.RowPut{Name: name, Body: row})
 		tx.Enqueue = append(tx.Enqueue, outbox.NewTask{Queue: name, Due: now})
@@ -85,12 +86,18 @@ func (e *Engine) amend(ctx context.Context, tx *outbox.Tx, c *change, now time.T
 	}
 	call := *c.of.call
 	call.Late = append(call.Late[:len(call.Late):len(call.Late)], c.late...)
+	if n := len(c.late); n > 0 {
+		tx.Count = append(tx.Count, outbox.Delta{Day: ref.Day, Name: connector.CountLate, N: int64(n)})
+	}
 	call.Events = c.events
 	revision := call.Record().Revision
 	if c.record {
 		revision++
 		r := c.attempt.Record
 		r.Revision = revision
+		tx.Count = append(tx.Count, outbox.Delta{Day: ref.Day, Name: connector.CountRevisions, N: 1})
+		tx.Count = append(tx.Count, tally(ref.Day, call.Record(), -1)...)
+		tx.Count = append(tx.Count, tally(ref.Day, &r, 1)...)
 		call.Revisions = append(call.Revisions[:len(call.Revisions):len(call.Revisions)],
 			connector.Revision{Record: r, At: connector.TimeOf(now)})
 	}
@@ -122,4 +129,14 @@ func (e *Engine) amend(ctx context.Context, tx *outbox.Tx, c *change, now time.T
 		tx.Put = append(tx.Put, outbox.RowPut{Ref: ref, Name: row.Name, Prev: row.Version, Body: put})
 	}
 	return nil
+}
+
+// tally counts a record for its queue, or takes it back.
+func tally(day outbox.Day, r *connector.Record, n int64) []outbox.Delta {
+	counts := r.Counts()
+	out := make([]outbox.Delta, len(counts))
+	for i, c := range counts {
+		out[i] = outbox.Delta{Day: day, Name: connector.CountQueue(string(r.Queue), c), N: n}
+	}
+	return out
 }
