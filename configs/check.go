@@ -91,9 +91,9 @@ func (l *loader) unique(seen map[string]int, value, list string, i int, key stri
 	seen[value] = i
 }
 
-// checkPath says whether dialers can post to the path. The router reads braces as wildcards.
+// checkPath says whether dialers can post to the path as it is written.
 func (l *loader) checkPath(at, p string) bool {
-	readable := !strings.ContainsFunc(p, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`?#%{}\`, r) })
+	readable := !strings.ContainsFunc(p, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`?#%\`, r) })
 	if strings.HasPrefix(p, "/") && path.Clean(p) == p && readable {
 		return true
 	}

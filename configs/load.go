@@ -19,6 +19,8 @@ type Input struct {
 	Environ []string
 	// Flags that were set, by the path of keys that they set: "correlation.settle".
 	Flags map[string]string
+	// Outline leaves out the secrets and the mappings: for those who only want to know where things are.
+	Outline bool
 	// ReadFile reads a file; nil is os.ReadFile.
 	ReadFile func(name string) ([]byte, error)
 	// ReadDir lists a folder; nil is os.ReadDir.
@@ -61,6 +63,9 @@ func (l *loader) load() *Config {
 	if err != nil {
 		l.add(l.whole, "", false, err.Error())
 		return nil
+	}
+	if l.Outline {
+		return c
 	}
 	l.resolve(reflect.ValueOf(c).Elem(), "")
 	l.check(c)

@@ -32,9 +32,12 @@ type Delivery struct {
 	Unsure string `json:"unsure,omitempty"`
 	// UnsureSince is when that step was about to be sent for the first time.
 	UnsureSince Time `json:"unsure_since,omitempty"`
-	// Failed counts the attempts that failed since the last success; FirstFailed is when the first of them did.
-	Failed      int  `json:"failed,omitempty"`
-	FirstFailed Time `json:"first_failed,omitempty"`
+	// Failed counts the attempts that failed since the last success; LastFailed is when the last of them did.
+	Failed     int  `json:"failed,omitempty"`
+	LastFailed Time `json:"last_failed,omitempty"`
+	// Tried is for how long it has been tried in vain, in microseconds: the time between attempts, as far as attempts were
+	// possible in it.
+	Tried int64 `json:"tried,omitempty"`
 	// Next is when it is tried again.
 	Next Time `json:"next,omitempty"`
 	// Reason of the state, in words.
@@ -62,6 +65,19 @@ type Attempt struct {
 	Answer  string `json:"answer,omitempty"`
 	Took    Span   `json:"took"`
 }
+
+// Fail notes a failed attempt. What passed since the one before counts as tried up to the delay that was planned and the
+// slack: not the time in which nobody was there to try.
+func (d *Delivery) Fail(now Time, slack int64) {
+	if d.Failed > 0 {
+		d.Tried += max(0, min(int64(now-d.LastFailed), int64(d.Next-d.LastFailed)+slack))
+	}
+	d.Failed++
+	d.LastFailed = now
+}
+
+// Succeed forgets failures.
+func (d *Delivery) Succeed() { d.Failed, d.LastFailed, d.Tried = 0, 0, 0 }
 
 // KeptFirst is how many of the first attempts are kept with a delivery: they tell how it began, the last ones how it is.
 const (

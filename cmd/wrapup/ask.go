@@ -31,7 +31,7 @@ type asked interface {
 
 // ask asks the running daemon; where none runs it reads the store.
 func (a *app) ask(ctx context.Context, question func(context.Context, asked) error) error {
-	cfg, err := a.load(false)
+	cfg, err := a.loadToAsk()
 	if err != nil {
 		return err
 	}

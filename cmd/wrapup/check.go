@@ -15,7 +15,7 @@ wrong with them at once, each with file, line and column. It exits with 1 if any
 		Example: "  wrapup check --config ./wrapup.yaml && sudo systemctl restart wrapup",
 		Args:    args(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := a.load(true)
+			cfg, err := a.load()
 			if err != nil {
 				return err
 			}

@@ -61,7 +61,11 @@ func (d *daemon) run(ctx context.Context) (err error) {
 
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", d.config.Listen)
 	if err != nil {
-		return fmt.Errorf("listen %s: %w", d.config.Listen, err)
+		var op *net.OpError
+		if errors.As(err, &op) {
+			err = op.Err
+		}
+		return fmt.Errorf("listen: %s can't be listened on: %w (set another address with listen, or --listen)", d.config.Listen, err)
 	}
 	socket, err := listenAdmin(ctx, d.config.Admin.Socket)
 	if err != nil {
@@ -79,7 +83,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	stopEvents := d.serve(listener, d.receiver(store, engine, clock), fail)
 	defer stopEvents()
 
-	d.log.Info("ready", "version", version, "listen", listener.Addr().String(), "store", d.config.DataDir,
+	d.log.Info("ready", "version", version, "listen", listener.Addr().String(), "store", store.Path(),
 		"open_calls", engine.Open(), "destinations", d.destinations())
 	if d.listening != nil {
 		d.listening(listener.Addr())
@@ -229,6 +233,10 @@ const storeFile = "wrapup.db"
 // openStore opens the store in the data folder, which is created if it isn't there.
 func openStore(dir string, log *slog.Logger) (*bolt.Store, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
 	store, err := bolt.Open(filepath.Join(dir, storeFile), bolt.Options{Logger: log})

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) deliveries() *cobra.Command {
-	c := &cobra.Command{Use: "deliveries", Short: "What is waiting, dead, or parked"}
+	c := group("deliveries", "What is waiting, dead, or parked")
 	c.AddCommand(a.deliveriesList())
 	return c
 }

@@ -29,6 +29,9 @@ var demoFiles embed.FS
 // demoPatience is how long the demo waits for its one call before it says that something is wrong.
 const demoPatience = 30 * time.Second
 
+// longestSocket is the longest path of a unix socket that every system takes.
+const longestSocket = 100
+
 const demoCall = "5c6f5869-752d-46fd-8ac0-797f83222279"
 
 func (a *app) demo() *cobra.Command {
@@ -50,6 +53,9 @@ func runDemo(ctx context.Context, w, logs io.Writer, keep bool) (err error) {
 	dir, err := os.MkdirTemp("", "wrapup-demo-")
 	if err != nil {
 		return err
+	}
+	if socket := filepath.Join(dir, "admin.sock"); len(socket) > longestSocket {
+		return errors.Join(fmt.Errorf("%s is too long a path for a unix socket: set TMPDIR to a shorter folder", socket), os.Remove(dir))
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	crm, err := startDemoCRM(ctx)

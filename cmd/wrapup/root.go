@@ -65,12 +65,21 @@ func (a *app) env(name, fallback string) string {
 	return fallback
 }
 
-// load reads the configuration and prints all that is wrong with it, and, where that is what the command is for, what is
-// doubtful.
-func (a *app) load(warn bool) (*configs.Config, error) {
-	c, problems := configs.Load(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags})
+// load reads the configuration and prints all that is wrong with it or doubtful.
+func (a *app) load() (*configs.Config, error) {
+	return a.read(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags})
+}
+
+// loadToAsk reads as much of the configuration as it takes to find the daemon and its store: no secrets and no mappings,
+// which whoever asks may not be allowed to read.
+func (a *app) loadToAsk() (*configs.Config, error) {
+	return a.read(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags, Outline: true})
+}
+
+func (a *app) read(in configs.Input) (*configs.Config, error) {
+	c, problems := configs.Load(in)
 	for _, p := range problems {
-		if warn || !p.Warning {
+		if !in.Outline || !p.Warning {
 			fmt.Fprintln(a.err, p)
 		}
 	}
@@ -86,6 +95,16 @@ func (a *app) setting(c *cobra.Command, flag, key, usage string) {
 		a.flags[key] = v
 		return nil
 	})
+}
+
+// group is a command that only has commands below it.
+func group(use, short string) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, RunE: func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		return usageError{fmt.Errorf("%s has no command %q (see %s --help)", c.CommandPath(), args[0], c.CommandPath())}
+	}}
 }
 
 // args is cobra.ExactArgs with an error that counts as usage.

@@ -14,7 +14,7 @@ A configuration that doesn't check out is refused, with everything that is wrong
   wrapup serve --config ./wrapup.yaml --listen 127.0.0.1:8080 --data-dir ./data`,
 		Args: args(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := a.load(true)
+			cfg, err := a.load()
 			if err != nil {
 				return err
 			}

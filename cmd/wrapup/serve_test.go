@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -342,7 +343,8 @@ destinations:
 }
 
 func TestUsage(t *testing.T) {
-	for _, args := range [][]string{{"why"}, {"serve", "extra"}, {"check", "--nope"}, {"deliveries", "list", "--state", "odd"}} {
+	for _, args := range [][]string{{"why"}, {"serve", "extra"}, {"check", "--nope"}, {"deliveries", "list", "--state", "odd"},
+		{"bogus"}, {"deliveries", "bogus"}} {
 		_, errs, code := wrapup(t, args...)
 		assert.Equal(t, 2, code, "%v: %s", args, errs)
 		assert.NotEmpty(t, errs)
@@ -371,4 +373,20 @@ func TestAgentsAndQueues(t *testing.T) {
 			assert.Zero(t, s.terminate())
 		}
 	}
+}
+
+// Whoever asks need not be allowed to read the secrets.
+func TestAskingNeedsNoSecrets(t *testing.T) {
+	sink := newSink(t)
+	s := newSite(t, strings.Replace(config(sink.url()), "retry:", "auth: {bearer: {file: token}}, retry:", 1))
+	s.write("token", "s3cret")
+	s.start()
+	require.NoError(t, os.Remove(filepath.Join(s.dir, "token")))
+	s.accepted(strings.Replace(unanswered("x")[0], `"x"`, `".."`, 1))
+	out, code := s.run("why", "..")
+	assert.Zero(t, code, out)
+	assert.Contains(t, out, "The call is still open")
+	out, code = s.run("check")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, out, "destinations[0].auth.bearer")
 }

@@ -32,7 +32,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Story asks for all that is known of a uuid.
 func (c *Client) Story(ctx context.Context, uuid string) (*Story, error) {
 	s := new(Story)
-	return s, c.get(ctx, "/v1/calls/"+url.PathEscape(uuid), s)
+	return s, c.get(ctx, "/v1/story?"+url.Values{"uuid": {uuid}}.Encode(), s)
 }
 
 // Deliveries asks for the list of deliveries.

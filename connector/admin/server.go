@@ -33,7 +33,8 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 			}
 		})
 	}
-	handle("GET /v1/calls/{uuid}", func(r *http.Request) (any, error) { return s.Story(r.Context(), r.PathValue("uuid")) })
+	// The uuid is whatever the dialer sent, such as "..": it must not be a part of the path.
+	handle("GET /v1/story", func(r *http.Request) (any, error) { return s.Story(r.Context(), r.URL.Query().Get("uuid")) })
 	handle("GET /v1/deliveries", func(r *http.Request) (any, error) {
 		q := r.URL.Query()
 		limit, err := strconv.Atoi(q.Get("limit"))

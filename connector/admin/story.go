@@ -2,9 +2,9 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"wrapup/connector"
@@ -151,15 +151,15 @@ func (s Source) list(ctx context.Context, queue string, buried bool, q ListQuery
 	var after outbox.Key
 	for {
 		tasks, err := s.Store.Tasks(ctx, queue, buried, after, q.Limit)
-		if err != nil || len(tasks) == 0 {
+		if err != nil && !errors.Is(err, outbox.ErrDamaged) { // the readable ones come along with what is damaged
 			return out, err
+		}
+		if len(tasks) == 0 {
+			return out, nil
 		}
 		for _, task := range tasks {
 			after = task.Key
-			line, err := s.line(ctx, task)
-			if err != nil {
-				return nil, err
-			}
+			line := s.line(ctx, task)
 			if q.State != "" && line.State != q.State {
 				continue
 			}
@@ -170,23 +170,30 @@ func (s Source) list(ctx context.Context, queue string, buried bool, q ListQuery
 	}
 }
 
-func (s Source) line(ctx context.Context, task outbox.Task) (ListedDelivery, error) {
-	line := ListedDelivery{Destination: task.Queue, Unconfigured: !s.Configured(task.Queue)}
+// line gives a delivery's line. One that can't be read says so, and hides no other.
+func (s Source) line(ctx context.Context, task outbox.Task) ListedDelivery {
+	line := ListedDelivery{Destination: task.Queue, State: connector.DeliveryWaiting, Unconfigured: !s.Configured(task.Queue)}
+	if task.Buried {
+		line.State = connector.DeliveryDead
+	}
 	entry, err := s.Store.Entry(ctx, task.Ref)
 	if err != nil {
-		line.Reason = strings.TrimSpace("the call can't be read: " + err.Error())
-		return line, nil //nolint:nilerr // one call that can't be read must not hide the others
+		line.Reason = "the call can't be read: " + err.Error()
+		return line
 	}
+	line.CallID = entry.ID
 	call, err := connector.DecodeCall(entry.Body)
 	if err != nil {
-		return line, fmt.Errorf("call %s: %w", entry.ID, err)
-	}
-	d, err := connector.DecodeDelivery(entry.Row(task.Queue).Body)
-	if err != nil {
-		return line, fmt.Errorf("call %s: %w", entry.ID, err)
+		line.Reason = err.Error()
+		return line
 	}
 	r := call.Record()
-	line.CallID, line.UUID, line.Outcome, line.OccurredAt = r.CallID, r.UUID, r.Outcome, r.OccurredAt
+	line.UUID, line.Outcome, line.OccurredAt = r.UUID, r.Outcome, r.OccurredAt
+	d, err := connector.DecodeDelivery(entry.Row(task.Queue).Body)
+	if err != nil {
+		line.Reason = err.Error()
+		return line
+	}
 	line.State, line.Revision, line.Failed, line.Next, line.Reason = d.State, d.Wanted, d.Failed, d.Next, d.Reason
-	return line, nil
+	return line
 }

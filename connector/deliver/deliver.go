@@ -13,33 +13,39 @@ import (
 	"wrapup/outbox"
 )
 
-// deliver does what can be done now of one delivery, and settles it. Only a broken store is an error; after any other
-// trouble with the store the delivery is given back, to be claimed again.
+// deliver does what can be done now of one delivery, and settles it. It says whether it was given back unsettled. Only a
+// broken store is an error.
 func (l *Lane) deliver(ctx context.Context, task outbox.Task) (released bool, err error) {
 	w := &work{Lane: l, task: task}
-	// What is decided is written also while the process is being stopped; only requests are given up.
-	stored := context.WithoutCancel(ctx)
-	err = w.load(stored)
+	err = w.load(ctx)
 	switch {
 	case err == nil && w.delivery.State == connector.DeliveryWaiting:
-		err = w.steps(ctx, stored)
-	case err == nil, errors.Is(err, outbox.ErrNotFound):
-		// Nothing is to be done: the call is beyond its retention, or the delivery was ended by a person.
-		l.log.Warn("a delivery has nothing to deliver; it is ended", "reason", err)
-		err = l.store.Settle(stored, task, outbox.Done(), outbox.Tx{})
+		err = w.steps(ctx)
+	case err == nil:
+		l.log.Warn("a delivery was ended by somebody else", "call_id", w.entry.ID)
+		err = l.store.Settle(ctx, task, outbox.Done(), outbox.Tx{})
+	}
+	if errors.Is(err, errSettled) {
+		err = l.store.Settle(context.WithoutCancel(ctx), task, outbox.Done(), outbox.Tx{})
 	}
 	switch {
 	case err == nil:
 		return false, nil
 	case errors.Is(err, outbox.ErrBroken):
 		return false, err
+	case errors.Is(err, errUnreadable), errors.Is(err, outbox.ErrDamaged), errors.Is(err, outbox.ErrInvalid), errors.Is(err, outbox.ErrNotFound):
+		// It will never be readable: it must not stand in the way of the others.
+		l.log.Error("a delivery can't be read; it is dead", "day", task.Ref.Day.String(), "seq", task.Ref.Seq, "error", err)
+		if err = l.store.Settle(context.WithoutCancel(ctx), task, outbox.Bury(l.now()), outbox.Tx{}); err == nil {
+			return false, nil
+		}
 	case errors.Is(err, context.Canceled):
-		l.store.Release(task) // stopped in mid-request: as if it had not been tried
+		l.store.Release(task) // stopped: as if it had not been tried
 		return true, nil
 	}
 	l.log.Error("a delivery can't be settled; it is tried again", "error", err)
 	select {
-	case <-time.After(storeTrouble):
+	case <-time.After(storePauseMax):
 	case <-ctx.Done():
 	}
 	l.store.Release(task)
@@ -47,7 +53,7 @@ func (l *Lane) deliver(ctx context.Context, task outbox.Task) (released bool, er
 }
 
 // steps runs the mapping's steps from the first that is not done, until the delivery is settled.
-func (w *work) steps(ctx, stored context.Context) error {
+func (w *work) steps(ctx context.Context) error {
 	for {
 		record := w.revision()
 		call := mappings.Call{Record: record, Sent: w.call.Revision(w.delivery.Done), Progress: w.progress}
@@ -55,19 +61,19 @@ func (w *work) steps(ctx, stored context.Context) error {
 		action, err := w.Mapping.Next(call)
 		if err != nil { // a template that can't be rendered for this record never will be: no hot loop
 			w.log.Error("a call can't be rendered; it is dead", "call_id", record.CallID, "error", err)
-			return w.settle(stored, connector.DeliveryDead, err.Error(), time.Time{})
+			return w.settle(ctx, ending{state: connector.DeliveryDead, reason: err.Error(), of: record.Revision})
 		}
 		switch action.Kind {
 		case mappings.ActionSkip:
-			return w.settle(stored, connector.DeliverySkipped, action.Reason, time.Time{})
+			return w.settle(ctx, ending{state: connector.DeliverySkipped, reason: action.Reason, of: record.Revision})
 		case mappings.ActionFinished:
 			w.delivery.Done, w.delivery.Sending = record.Revision, 0
-			w.delivery.Failed, w.delivery.FirstFailed = 0, 0
+			w.delivery.Succeed()
 			w.sure()
 			w.progress.Done = nil
-			return w.settle(stored, connector.DeliveryDone, "", time.Time{})
+			return w.settle(ctx, ending{state: connector.DeliveryDone, of: record.Revision})
 		}
-		again, err := w.send(ctx, stored, call, action)
+		again, err := w.send(ctx, call, action)
 		if err != nil || !again {
 			return err
 		}
@@ -76,12 +82,12 @@ func (w *work) steps(ctx, stored context.Context) error {
 
 // send sends one step's request, unless it may have been sent before and must not be repeated, and notes what came of it.
 // It says whether the next step is to be done now.
-func (w *work) send(ctx, stored context.Context, call mappings.Call, action mappings.Action) (again bool, err error) {
+func (w *work) send(ctx context.Context, call mappings.Call, action mappings.Action) (again bool, err error) {
 	maybeSent := w.delivery.Unsure == action.Step
 	safe := action.Repeat.Safe || w.within(action)
 	if maybeSent && !safe && !w.RetryUnsure {
-		return false, w.settle(stored, connector.DeliveryParked,
-			fmt.Sprintf("maybe delivered: step %s was sent and its answer is not known; sending it again could log the call twice", action.Step), time.Time{})
+		return false, w.settle(ctx, ending{state: connector.DeliveryParked, reason: fmt.Sprintf(
+			"maybe delivered: step %s was sent and its answer is not known; sending it again could log the call twice", action.Step)})
 	}
 	w.delivery.Sending = call.Record.Revision
 	if !action.Repeat.Safe && !maybeSent {
@@ -90,7 +96,7 @@ func (w *work) send(ctx, stored context.Context, call mappings.Call, action mapp
 	}
 	if w.dirty {
 		// A crash before this commit finds the step not sent. A crash after it finds it marked: maybe sent.
-		if err := w.persist(stored); err != nil {
+		if err := w.persist(ctx); err != nil {
 			return false, err
 		}
 	}
@@ -117,7 +123,7 @@ func (w *work) send(ctx, stored context.Context, call mappings.Call, action mapp
 		}
 	}
 	w.delivery.Note(attempt)
-	return w.act(stored, call.Record, action, verdict, progress, safe, now)
+	return w.act(ctx, call.Record, action, verdict, progress, safe, now)
 }
 
 // act does what the verdict says.
@@ -126,7 +132,7 @@ func (w *work) act(ctx context.Context, record *connector.Record, action mapping
 	switch v.Kind {
 	case target.Done:
 		w.progress = progress
-		w.delivery.Failed, w.delivery.FirstFailed = 0, 0
+		w.delivery.Succeed()
 		w.sure()
 		w.dirty = true
 		log.Debug("sent")
@@ -135,11 +141,11 @@ func (w *work) act(ctx context.Context, record *connector.Record, action mapping
 		w.delivery.Sending = 0
 		w.sure()
 		log.Error("a call was refused; it is dead", "reason", v.Reason)
-		return false, w.settle(ctx, connector.DeliveryDead, v.Reason, time.Time{})
+		return false, w.settle(ctx, ending{state: connector.DeliveryDead, reason: v.Reason})
 	case target.Unsure:
 		if !safe && !w.RetryUnsure {
 			log.Error("a call may have been delivered; it is parked", "reason", v.Reason)
-			return false, w.settle(ctx, connector.DeliveryParked, "maybe delivered: "+v.Reason, time.Time{})
+			return false, w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: " + v.Reason})
 		}
 		if w.delivery.Unsure == "" {
 			w.delivery.Unsure, w.delivery.UnsureSince = action.Step, connector.TimeOf(now)
@@ -147,19 +153,16 @@ func (w *work) act(ctx context.Context, record *connector.Record, action mapping
 	default: // the request had no effect
 		w.sure()
 	}
-	w.delivery.Failed++
-	if w.delivery.FirstFailed == 0 {
-		w.delivery.FirstFailed = connector.TimeOf(now)
-	}
-	if now.Sub(w.delivery.FirstFailed.Time()) >= w.GiveUpAfter {
+	w.delivery.Fail(connector.TimeOf(now), retrySlack.Microseconds())
+	if time.Duration(w.delivery.Tried)*time.Microsecond >= w.GiveUpAfter {
 		reason := fmt.Sprintf("given up after %s: %s", w.GiveUpAfter, v.Reason)
 		log.Error("a call can't be delivered; it is dead", "reason", reason)
-		return false, w.settle(ctx, connector.DeliveryDead, reason, time.Time{})
+		return false, w.settle(ctx, ending{state: connector.DeliveryDead, reason: reason})
 	}
 	// Never sooner than asked.
 	delay := max(w.Backoff.Delay(w.delivery.Failed, w.random()), v.After)
 	log.Warn("a call is not delivered yet; it is tried again", "reason", v.Reason, "failed", w.delivery.Failed, "in", delay)
-	return false, w.settle(ctx, connector.DeliveryWaiting, v.Reason, now.Add(delay))
+	return false, w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: v.Reason, due: now.Add(delay)})
 }
 
 // within says that a step may be repeated for some time, and that it was first sent no longer ago than that.
@@ -203,6 +206,9 @@ func (w *work) judge(call mappings.Call, action mappings.Action, got *target.Ans
 	}
 	return v, j.Progress
 }
+
+// retrySlack is how much later than planned an attempt may be and still count in full towards giving up.
+const retrySlack = time.Minute
 
 // keptBody is how much of a failed attempt's request and answer is kept.
 const keptBody = 2048

@@ -14,6 +14,9 @@ import (
 	"wrapup/outbox"
 )
 
+// errUnreadable says that what is stored of a delivery makes no sense.
+var errUnreadable = errors.New("it can't be read")
+
 // work is one delivery while a lane has it.
 type work struct {
 	*Lane
@@ -33,21 +36,21 @@ func (w *work) load(ctx context.Context) (err error) {
 		return err
 	}
 	if w.call, err = connector.DecodeCall(w.entry.Body); err != nil {
-		return fmt.Errorf("call %s: %w", w.entry.ID, err)
+		return fmt.Errorf("%w: call %s: %w", errUnreadable, w.entry.ID, err)
 	}
 	row := w.entry.Row(w.Name)
 	if w.version = row.Version; row.Version == 0 {
 		return fmt.Errorf("call %s has no delivery to %s: %w", w.entry.ID, w.Name, outbox.ErrNotFound)
 	}
 	if w.delivery, err = connector.DecodeDelivery(row.Body); err != nil {
-		return fmt.Errorf("call %s: %w", w.entry.ID, err)
+		return fmt.Errorf("%w: call %s: %w", errUnreadable, w.entry.ID, err)
 	}
 	w.progress = mappings.Progress{}
 	if len(w.delivery.Progress) > 0 {
 		d := json.NewDecoder(bytes.NewReader(w.delivery.Progress))
 		d.UseNumber() // ids keep all their digits
 		if err := d.Decode(&w.progress); err != nil {
-			return fmt.Errorf("call %s: the progress of its delivery can't be read: %w", w.entry.ID, err)
+			return fmt.Errorf("%w: call %s: the progress of its delivery: %w", errUnreadable, w.entry.ID, err)
 		}
 	}
 	return nil
@@ -83,22 +86,42 @@ func (w *work) tx() (outbox.Tx, error) {
 
 // persist makes the delivery's row durable and goes on with the delivery.
 func (w *work) persist(ctx context.Context) error {
-	for {
-		tx, err := w.tx()
+	err := w.write(ctx, func(ctx context.Context, tx outbox.Tx) error {
+		_, err := w.store.Commit(ctx, tx)
+		return err
+	}, w.tx)
+	if err == nil {
+		w.version++
+		w.dirty = false
+	}
+	return err
+}
+
+// write makes a Tx and commits it, until it is durable: what an answer means is not thrown away because the disk is full
+// just now, or the call would be sent again. Meanwhile the delivery holds its place in the lane, so that no more is sent
+// than can be settled. It gives up when ctx ends, and on errors that no repetition heals.
+func (w *work) write(ctx context.Context, commit func(context.Context, outbox.Tx) error, make func() (outbox.Tx, error)) error {
+	for pause := storePause; ; pause = min(2*pause, storePauseMax) {
+		tx, err := make()
 		if err != nil {
 			return err
 		}
-		_, err = w.store.Commit(ctx, tx)
+		err = commit(context.WithoutCancel(ctx), tx)
 		switch {
-		case err == nil:
-			w.version++
-			w.dirty = false
-			return nil
-		case !errors.Is(err, outbox.ErrConflict):
+		case err == nil, errors.Is(err, outbox.ErrBroken), errors.Is(err, outbox.ErrDamaged), errors.Is(err, outbox.ErrInvalid),
+			errors.Is(err, outbox.ErrClosed):
 			return err
+		case errors.Is(err, outbox.ErrConflict):
+			if err := w.refresh(context.WithoutCancel(ctx)); err != nil {
+				return err
+			}
+			continue
 		}
-		if err := w.refresh(ctx); err != nil {
-			return err
+		w.log.Error("a delivery can't be stored; it is tried again", "call_id", w.entry.ID, "error", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Canceled
 		}
 	}
 }
@@ -109,18 +132,38 @@ func (w *work) refresh(ctx context.Context) error {
 	if err := fresh.load(ctx); err != nil {
 		return err
 	}
+	if fresh.version == w.version {
+		return errSettled
+	}
 	w.entry, w.version, w.call = fresh.entry, fresh.version, fresh.call
 	w.delivery.Wanted = fresh.delivery.Wanted
 	return nil
 }
 
-// settle ends the claim with the delivery in the given state. due is when a delivery that waits is tried again.
-func (w *work) settle(ctx context.Context, state connector.DeliveryState, reason string, due time.Time) error {
-	for {
-		outcome := outbox.Done()
-		end := state
-		if state == connector.DeliveryDone && w.delivery.Wanted > w.delivery.Done {
-			end, due, reason = connector.DeliveryWaiting, w.now(), "" // a newer revision came meanwhile
+// errSettled says that the task has left its place without us.
+var errSettled = errors.New("it was settled by somebody else")
+
+// ending is how a delivery is settled.
+type ending struct {
+	state  connector.DeliveryState
+	reason string
+	// due is when a delivery that waits is tried again.
+	due time.Time
+	// of is the revision that the ending is about: if a newer one has come meanwhile, that one is looked at next. 0 if the
+	// newer one has to wait for a person.
+	of int
+}
+
+// settle ends the claim.
+func (w *work) settle(ctx context.Context, e ending) error {
+	var outcome outbox.Outcome
+	return w.write(ctx, func(ctx context.Context, tx outbox.Tx) error {
+		return w.store.Settle(ctx, w.task, outcome, tx)
+	}, func() (outbox.Tx, error) {
+		outcome = outbox.Done()
+		end, reason, due := e.state, e.reason, e.due
+		if e.of != 0 && w.delivery.Wanted > e.of {
+			end, reason, due = connector.DeliveryWaiting, "", w.now()
 		}
 		switch end {
 		case connector.DeliveryWaiting:
@@ -134,23 +177,14 @@ func (w *work) settle(ctx context.Context, state connector.DeliveryState, reason
 		}
 		w.delivery.State, w.delivery.Reason = end, reason
 		tx, err := w.tx()
-		if err != nil {
-			return err
-		}
-		if end != connector.DeliveryWaiting {
+		if err == nil && end != connector.DeliveryWaiting {
 			tx.Count = []outbox.Delta{
 				{Day: w.task.Ref.Day, Name: connector.CountState(w.Name, connector.DeliveryWaiting), N: -1},
 				{Day: w.task.Ref.Day, Name: connector.CountState(w.Name, end), N: 1},
 			}
 		}
-		err = w.store.Settle(ctx, w.task, outcome, tx)
-		if err == nil || !errors.Is(err, outbox.ErrConflict) {
-			return err
-		}
-		if err := w.refresh(ctx); err != nil {
-			return err
-		}
-	}
+		return tx, err
+	})
 }
 
 // shownURL is the address as it may be stored and shown: without query, and not at all if it is a secret itself.

@@ -76,8 +76,11 @@ func New(o Options) *Lane {
 	}
 }
 
-// storeTrouble is how long a lane waits before it asks a store again that couldn't be read.
-const storeTrouble = time.Second
+// How long a lane waits before it asks a store again that couldn't be read or written.
+const (
+	storePause    = 100 * time.Millisecond
+	storePauseMax = 5 * time.Second
+)
 
 // Run delivers until ctx ends. Then nothing new is begun, and what is under way is completed within the grace, or given
 // back as if it had not been tried. It returns an error only if the store is broken.
@@ -106,6 +109,9 @@ func (l *Lane) Run(ctx context.Context) error {
 		case err := <-broken:
 			return err
 		case <-free:
+		}
+		if ctx.Err() != nil {
+			return nil
 		}
 		task, wait, err := l.claim(ctx)
 		if err != nil && errors.Is(err, outbox.ErrBroken) {
@@ -150,7 +156,7 @@ func (l *Lane) claim(ctx context.Context) (*outbox.Task, time.Duration, error) {
 	tasks, next, err := l.store.Claim(ctx, l.Name, now, 1, outbox.OldestFirst)
 	switch {
 	case err != nil:
-		return nil, storeTrouble, err
+		return nil, storePauseMax, err
 	case len(tasks) > 0:
 		return &tasks[0], 0, nil
 	case next.IsZero():

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,8 +30,10 @@ type bench struct {
 	store   *bolt.Store
 	path    string
 	options Options
+	fault   func(commit func() error) error // of the store's commits
 	began   time.Time
 	stop    func()
+	wrap    func(Store) Store // around the store that the lane sees
 
 	mu      sync.Mutex
 	answers []func(ctx context.Context) (*target.Answer, error) // one for each request, the last one for all that follow
@@ -56,9 +59,17 @@ func newBench(t *testing.T, mapping *mappings.Mapping, change func(*Destination)
 
 func (b *bench) start() {
 	var err error
-	b.store, err = bolt.Open(b.path, bolt.Options{})
+	b.store, err = bolt.Open(b.path, bolt.Options{Commit: func(commit func() error) error {
+		if b.fault != nil {
+			return b.fault(commit)
+		}
+		return commit()
+	}})
 	require.NoError(b.t, err)
 	b.options.Store = b.store
+	if b.wrap != nil {
+		b.options.Store = b.wrap(b.store)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	lane := New(b.options)
@@ -434,6 +445,93 @@ func TestRevisions(t *testing.T) {
 		assert.Equal(t, connector.DeliveryDead, d.State)
 		assert.Equal(t, 2, d.Wanted)
 		assert.Len(t, b.requests(), 1)
+	})
+}
+
+// meddler is a store in which something happens just before the first Settle.
+type meddler struct {
+	Store
+	once   sync.Once
+	meddle func()
+}
+
+func (m *meddler) Settle(ctx context.Context, task outbox.Task, o outbox.Outcome, tx outbox.Tx) error {
+	m.once.Do(m.meddle)
+	return m.Store.Settle(ctx, task, o, tx)
+}
+
+func TestStoreTrouble(t *testing.T) {
+	for name, mapping := range map[string]func(*testing.T) *mappings.Mapping{
+		"may be repeated": recordMapping,
+		"must not":        func(t *testing.T) *mappings.Mapping { return yamlMapping(t, neverTwice) },
+	} {
+		virtual(t, "a full disk after the answer: what the answer means is kept, and not sent again, where it "+name, func(t *testing.T) {
+			b := newBench(t, mapping(t), nil)
+			var full time.Time
+			b.will(func(context.Context) (*target.Answer, error) {
+				full = time.Now().Add(20 * time.Second)
+				return &target.Answer{Status: 200}, nil
+			})
+			b.fault = func(commit func() error) error {
+				if time.Now().Before(full) {
+					return syscall.ENOSPC
+				}
+				return commit()
+			}
+			ref := b.finish("a")
+			time.Sleep(time.Minute)
+			assert.Len(t, b.requests(), 1)
+			d := b.delivery(ref)
+			assert.Equal(t, connector.DeliveryDone, d.State)
+			assert.Len(t, d.Attempts, 1)
+		})
+	}
+	virtual(t, "one delivery that can't be read stands in nobody's way", func(t *testing.T) {
+		b := newBench(t, recordMapping(t), nil)
+		b.will(status(200))
+		b.kill()
+		b.start()
+		result, err := b.store.Commit(t.Context(), outbox.Tx{
+			Group: "call/bad", Entry: &outbox.EntryPut{ID: "bad", Day: outbox.DayOf(time.Now()), Body: []byte("no call")},
+			Put: []outbox.RowPut{{Name: "crm", Body: []byte("no delivery")}}, Enqueue: []outbox.NewTask{{Queue: "crm", Due: time.Now()}},
+		})
+		require.NoError(t, err)
+		require.NotZero(t, result.Ref)
+		ref := b.finish("good")
+		time.Sleep(time.Second)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
+		depth, err := b.store.Depth(t.Context(), "crm")
+		require.NoError(t, err)
+		assert.Equal(t, outbox.Depth{Buried: 1}, depth)
+	})
+	virtual(t, "a revision that comes while a skip is being settled is looked at", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, "when: \"${call.revision == 2}\"\nsteps: [{name: log, path: /calls}]"), nil)
+		b.will(status(200))
+		b.kill()
+		var ref outbox.Ref
+		b.wrap = func(s Store) Store { return &meddler{Store: s, meddle: func() { b.amend(ref) }} }
+		store, err := bolt.Open(b.path, bolt.Options{})
+		require.NoError(t, err)
+		b.store = store
+		ref = b.finish("a")
+		require.NoError(t, store.Close())
+		b.start()
+		d := b.delivery(ref)
+		assert.Equal(t, connector.DeliveryDone, d.State)
+		assert.Equal(t, 2, d.Done)
+		assert.Len(t, b.requests(), 1)
+	})
+	virtual(t, "time in which nobody was there to try doesn't count towards giving up", func(t *testing.T) {
+		b := newBench(t, recordMapping(t), nil)
+		b.will(status(503), status(503), status(200))
+		ref := b.finish("a")
+		time.Sleep(time.Second)
+		b.kill()
+		time.Sleep(10 * time.Hour) // an hour would be enough to give up
+		b.start()
+		time.Sleep(time.Minute)
+		assert.Len(t, b.requests(), 3)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
 	})
 }
 

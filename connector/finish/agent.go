@@ -2,7 +2,6 @@ package finish
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"wrapup/connector"
@@ -20,9 +19,10 @@ type agent struct {
 }
 
 // A timeline is bounded by what open calls may still ask of it: their maximal age, and a count that no agent reaches in
-// that time. The newest event is always kept: it tells what the agent does now.
+// that time. The newest event is kept for longer: it tells what the agent does now.
 const (
 	timelineEvents = 4096
+	newestKept     = 7 * 24 * time.Hour
 	pruneEvery     = time.Minute
 )
 
@@ -65,6 +65,9 @@ func (a *agent) stale(before time.Duration) int {
 	for n < len(a.events)-1 && a.came[n] < before {
 		n++
 	}
+	if n == len(a.events)-1 && a.came[n] < before-newestKept && len(a.calls) == 0 {
+		n++
+	}
 	return n
 }
 
@@ -82,12 +85,17 @@ func (e *Engine) prune(ctx context.Context) {
 	e.mu.Unlock()
 	for name, gone := range drops {
 		if _, err := e.store.Commit(ctx, outbox.Tx{Group: connector.AgentGroup(name), Drop: gone}); err != nil {
-			e.log.Warn("an agent's timeline can't be shortened; it is tried again", "error", err)
+			if ctx.Err() == nil {
+				e.log.Warn("an agent's timeline can't be shortened; it is tried again", "error", err)
+			}
 			return
 		}
 		e.mu.Lock()
 		a, n := e.agents[name], len(gone)
 		a.events, a.at, a.came = a.events[n:], a.at[n:], a.came[n:]
+		if len(a.events) == 0 && len(a.calls) == 0 {
+			delete(e.agents, name)
+		}
 		e.mu.Unlock()
 	}
 }
@@ -104,5 +112,3 @@ func (e *Engine) Agents() []connector.AgentNow {
 	}
 	return out
 }
-
-func decodeArrival(body []byte, a *connector.Arrival) error { return json.Unmarshal(body, a) }

@@ -3,6 +3,7 @@ package finish
 import (
 	"container/heap"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -56,6 +57,8 @@ type call struct {
 	pending []pending
 	// looking: a look is under way; again: something came meanwhile.
 	looking, again bool
+	// failed counts the looks that failed in a row.
+	failed int
 	// agents whose timelines the call may have to wait for.
 	agents []*agent
 	due    time.Duration
@@ -81,7 +84,7 @@ func (e *Engine) Load(ctx context.Context) error {
 	err := e.store.Open(ctx, func(group string, items []outbox.Item) error {
 		for _, item := range items {
 			var a connector.Arrival
-			if err := decodeArrival(item.Body, &a); err != nil {
+			if err := json.Unmarshal(item.Body, &a); err != nil {
 				e.log.Error("a stored event can't be read; it is left where it is", "group", group, "event", item.ID, "error", err)
 				continue
 			}
@@ -243,8 +246,11 @@ func (e *Engine) next() (*call, time.Duration) {
 	return first, 0
 }
 
-// fullPause is how long a look waits for room on a full disk before it is tried again.
-const fullPause = time.Second
+// How long a call that couldn't be written, or read, waits for its next look: longer and longer.
+const (
+	lookPause    = time.Second
+	lookPauseMax = 5 * time.Minute
+)
 
 // look decides and writes what is due of one call, and puts it back into the queue for the rest. Only a broken store is
 // an error.
@@ -253,13 +259,15 @@ func (e *Engine) look(ctx context.Context, c *call) error {
 	now := e.clock.Mono()
 	switch {
 	case err == nil:
+		c.failed = 0
 	case errors.Is(err, outbox.ErrBroken):
 		return err
 	case errors.Is(err, outbox.ErrConflict):
 		next = now // somebody changed the call meanwhile: look again, with what it is now
 	default:
 		e.log.Error("a call can't be finished; it is tried again", "uuid", c.uuid, "error", err)
-		next = now + fullPause
+		next = now + min(lookPause<<min(c.failed, 16), lookPauseMax)
+		c.failed++
 	}
 	e.mu.Lock()
 	c.looking = false
@@ -267,12 +275,12 @@ func (e *Engine) look(ctx context.Context, c *call) error {
 	switch {
 	case len(c.pending) == 0:
 		e.remove(c)
-	case c.again:
+	case c.again && c.failed == 0:
 		e.schedule(c, now)
 	case next != 0:
 		e.schedule(c, next)
 	default: // never by design: what is pending is either settled or has a next look
-		e.schedule(c, now+fullPause)
+		e.schedule(c, now+lookPause)
 	}
 	c.again = false
 	e.mu.Unlock()

@@ -26,6 +26,8 @@ type refusal struct {
 	allow, retryAfter string
 	// source that the post was for, as far as it is known. It is for the log only.
 	source string
+	// admitted says that the sender was let in: it is the dialer.
+	admitted bool
 }
 
 // How many reasons are answered, and logged.
@@ -64,5 +66,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // A client that is gone gets no answer; what it posted is stored.
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(v) // A client that is gone gets no answer; what it posted is stored.
 }

@@ -66,6 +66,9 @@ type Receiver struct {
 	observe func(group string, a connector.Arrival)
 	now     func() time.Time
 	maxBody int64
+	// Three logs, so that a flood of strangers can't crowd out what the dialer posts: that is all there is left of an event
+	// that wasn't understood.
+	strange *foldedLog
 	refused *foldedLog
 	lost    *foldedLog
 }
@@ -89,6 +92,7 @@ func New(o Options) *Receiver {
 		observe: o.Observe,
 		now:     o.Now,
 		maxBody: o.MaxBody,
+		strange: newFoldedLog(o.Logger, slog.LevelWarn),
 		refused: newFoldedLog(o.Logger, slog.LevelWarn),
 		lost:    newFoldedLog(o.Logger, slog.LevelError),
 	}
@@ -121,7 +125,11 @@ func (r *Receiver) logRefusal(no *refusal, remote string) {
 		attrs = append(attrs, slog.String("reasons", strings.Join(firstFew(no.reasons, loggedReasons), "; ")),
 			slog.Int("stored", no.stored))
 	}
-	r.refused.log(r.now(), "post refused", attrs...)
+	log := r.refused
+	if !no.admitted {
+		log = r.strange
+	}
+	log.log(r.now(), "post refused", attrs...)
 }
 
 // receive takes one post and tells what was stored, or why it, or a part of it, was refused.
@@ -132,7 +140,7 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) (receipt, *
 	}
 	body, no := readBody(w, req, r.maxBody)
 	if no != nil {
-		no.source = s.Name
+		no.source, no.admitted = s.Name, true
 		return receipt{}, no
 	}
 	events, wrong := s.Parse(body)
@@ -144,7 +152,7 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) (receipt, *
 	if no == nil {
 		no = &refusal{status: http.StatusBadRequest, text: "not understood", stored: done.Stored, repeated: done.Repeated}
 	}
-	no.source = s.Name
+	no.source, no.admitted = s.Name, true
 	for _, err := range wrong {
 		no.reasons = append(no.reasons, err.Error())
 	}

@@ -154,6 +154,11 @@ func (c *Client) Do(ctx context.Context, method, url string, header http.Header,
 	if err != nil {
 		return nil, &Error{Err: withoutURL(err)}
 	}
+	// net/http would send a POST with such a header again by itself, where an answer was lost. Whether it may be sent again
+	// is not its to decide.
+	if header.Get("Idempotency-Key") != "" || header.Get("X-Idempotency-Key") != "" {
+		req.GetBody = nil
+	}
 	for name, values := range header {
 		req.Header[name] = values
 	}

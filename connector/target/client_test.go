@@ -1,6 +1,7 @@
 package target
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -167,4 +168,49 @@ func TestCancelled(t *testing.T) {
 	cancel()
 	_, err := client(t, Options{}).Do(ctx, http.MethodGet, "http://127.0.0.1:1/", nil, nil)
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// Whether a request may be sent again is not the connection pool's to decide, also where it carries an Idempotency-Key.
+func TestLostAnswerIsNotRepeated(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var requests atomic.Int32
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			r := bufio.NewReader(conn)
+			for {
+				req, err := http.ReadRequest(r)
+				if err != nil {
+					break
+				}
+				_, _ = io.Copy(io.Discard, req.Body)
+				if requests.Add(1) == 2 {
+					break // read, perhaps acted on, and never answered
+				}
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			}
+			_ = conn.Close()
+		}
+	}()
+	c := client(t, Options{Connections: 1})
+	for i := range 2 {
+		_, err := c.Do(t.Context(), http.MethodPost, "http://"+l.Addr().String(), http.Header{"Idempotency-Key": {"a:1"}}, []byte("{}"))
+		if i == 0 {
+			require.NoError(t, err)
+			continue
+		}
+		var lost *Error
+		require.ErrorAs(t, err, &lost)
+		assert.True(t, lost.Sent)
+	}
+	assert.EqualValues(t, 2, requests.Load())
+	c.Close()
+	require.NoError(t, l.Close())
+	<-done
 }

@@ -361,3 +361,22 @@ func TestAnyOtherFailureBreaks(t *testing.T) {
 		})
 	}
 }
+
+// A counter follows from what it counts, and a recount heals it: a damaged one holds up nothing.
+func TestDamagedCounterHoldsUpNothing(t *testing.T) {
+	path := newPath(t)
+	s := openAt(t, path, Options{})
+	ref := fill(t, s)
+	require.NoError(t, s.Close())
+	edit(t, path, func(tx *bbolt.Tx) error {
+		b := bucketAt(tx, daysBucket, ref.Day.String(), countsBucket)
+		k, v := b.Cursor().First()
+		return b.Put(bytes.Clone(k), append(bytes.Clone(v), 0))
+	})
+	s = openAt(t, path, Options{})
+	_, err := s.Commit(context.Background(), outbox.Tx{Count: []outbox.Delta{{Day: ref.Day, Name: "n", N: 2}}})
+	require.NoError(t, err)
+	counts, err := s.Counts(context.Background(), ref.Day)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, counts["n"])
+}

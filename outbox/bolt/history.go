@@ -324,7 +324,9 @@ func (b *batch) loadCount(c counter) error {
 		if v := d.counts.Get([]byte(c.name)); v != nil {
 			n, err := decodeNumber([]byte(c.name), v)
 			if err != nil {
-				return damaged(d.path(countsBucket), []byte(c.name), err)
+				// A counter follows from what it counts: a recount heals it. No call may wait for that.
+				b.s.log.Error("a counter is damaged; it starts from 0", "error", damaged(d.path(countsBucket), []byte(c.name), err))
+				n = 0
 			}
 			t.n = int64(n) //nolint:gosec // all bits are kept
 		}
