@@ -328,7 +328,7 @@ func (b *batch) loadCount(c counter) error {
 				b.s.log.Error("a counter is damaged; it starts from 0", "error", damaged(d.path(countsBucket), []byte(c.name), err))
 				n = 0
 			}
-			t.n = int64(n) //nolint:gosec // all bits are kept
+			t.n = int64(n)
 		}
 	}
 	b.counts[c] = t
