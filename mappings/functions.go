@@ -1,10 +1,13 @@
 package mappings
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
+
+var errText = errors.New("the text is larger than 1 MiB")
 
 // function is one that expressions can call.
 type function struct {
@@ -20,7 +23,10 @@ type function struct {
 	like bool
 	// nulls says that it wants to see null. Without it, a function of null is null.
 	nulls bool
-	do    func(args []any) (any, error)
+	// escapes says that it makes a text longer at each character that means something: a few of them within each other
+	// would fill the memory.
+	escapes bool
+	do      func(args []any) (any, error)
 }
 
 // param is one parameter of a function.
@@ -49,6 +55,9 @@ func (f function) run(args ...any) (any, error) {
 	v, err := f.do(args)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.name, err)
+	}
+	if s, ok := v.(string); ok && len(s) > maxTextBytes {
+		return nil, fmt.Errorf("%s: %w", f.name, errText)
 	}
 	return v, nil
 }

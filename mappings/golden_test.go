@@ -107,14 +107,16 @@ func eachGolden(t *testing.T, folder string, run func(t *testing.T, in map[strin
 func settings(t *testing.T, text string) Options {
 	t.Helper()
 	var in struct {
-		URL    string
-		Params map[string]any
-		When   string
+		URL     string
+		Params  map[string]any
+		Secrets map[string]string
+		Headers map[string]string
+		When    string
 	}
 	if text != "" {
 		require.NoError(t, yaml.Load([]byte(text), &in))
 	}
-	return Options{URL: in.URL, Params: in.Params, When: in.When,
+	return Options{URL: in.URL, Params: in.Params, Secrets: in.Secrets, Headers: in.Headers, When: in.When,
 		WhenAt: source.Problem{File: "wrapup.yaml", Line: 7, Column: 11, Path: "destinations[0].when"}}
 }
 
