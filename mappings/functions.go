@@ -107,6 +107,24 @@ func (f function) count() string {
 func generalFunctions() []function {
 	return []function{
 		{
+			name: "where", doc: "The items of a list whose field has the value: custom fields by their name, for example.",
+			params: []param{{name: "list", kind: kindList}, {name: "field", kind: kindText}, {name: "value"}},
+			result: &typ{kind: kindList},
+			do: func(a []any) (any, error) {
+				list, ok := a[0].([]any)
+				if !ok {
+					return nil, errors.New("needs a list, not " + describe(a[0]))
+				}
+				found := []any{}
+				for _, item := range list {
+					if v := get(item, a[1]); v != nil && equal(v, a[2]) {
+						found = append(found, item)
+					}
+				}
+				return found, nil
+			},
+		},
+		{
 			name: "coalesce", doc: "The first of the values that is not null.",
 			params: []param{{name: "value"}}, more: true, like: true, nulls: true,
 			do: func(a []any) (any, error) {

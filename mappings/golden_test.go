@@ -183,7 +183,14 @@ func writeRequest(t *testing.T, b *strings.Builder, a Action) {
 // TestProblems takes wrong mappings and shows what is said about them, with a caret under the place.
 func TestProblems(t *testing.T) {
 	eachGolden(t, "problems", func(t *testing.T, in map[string]string) string {
-		m, problems := Compile("bad.yaml", []byte(in["bad.yaml"]), settings(t, in["destination"]))
+		opts := settings(t, in["destination"])
+		opts.ReadFile = func(name string) ([]byte, error) {
+			if text, ok := in[name]; ok {
+				return []byte(strings.NewReplacer(`\uFEFF`, "\ufeff").Replace(text)), nil
+			}
+			return nil, fmt.Errorf("open %s: no such file or directory", name)
+		}
+		m, problems := Compile("bad.yaml", []byte(in["bad.yaml"]), opts)
 		assert.Equal(t, problems.Err() == nil, m != nil)
 		lines := strings.Split(in["bad.yaml"], "\n")
 		var b strings.Builder

@@ -31,7 +31,7 @@ func (m *Mapping) Judge(c Call, step string, a Answer) Judgement {
 	}
 	j.to.Progress = c.Progress
 	j.verdict()
-	if s.answers.err != nil && !(j.fine && j.to.Verdict == VerdictDone) {
+	if s.answers.err != nil && (!j.fine || j.to.Verdict != VerdictDone) {
 		j.to.Message = j.sentence(s.answers.err)
 	}
 	return j.to

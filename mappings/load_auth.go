@@ -89,7 +89,7 @@ func responseType() *typ {
 func (l *loader) session(e entry) *typ {
 	s := &step{name: sessionStep}
 	keys := l.known(e.value, e.path, "method", "path", "query", "headers", "rate", "body", "form", "text", "save", "answers")
-	l.requestOf(s, keys, nil, e)
+	l.requestOf(s, keys, nil)
 	l.seeing(map[string]*typ{"response": responseType()}, func() { l.answersOf(s, keys, nil) })
 	t := &typ{kind: kindMap, fields: map[string]*typ{}}
 	for _, v := range s.save {

@@ -12,7 +12,7 @@ import (
 )
 
 // requestOf reads what a step or the session sends. Inherited may be nil.
-func (l *loader) requestOf(s *step, keys map[string]entry, inherited *each, of entry) {
+func (l *loader) requestOf(s *step, keys map[string]entry, inherited *each) {
 	if inherited == nil {
 		inherited = &each{}
 	}

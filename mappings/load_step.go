@@ -67,7 +67,7 @@ func (l *loader) step(n *yaml.Node, path string, inherited *each) *step {
 	if e, ok := keys["for_each"]; ok {
 		l.forEach(s, e)
 	}
-	l.requestOf(s, keys, inherited, entry{name: s.name, path: path, key: n, value: n})
+	l.requestOf(s, keys, inherited)
 	l.seeing(map[string]*typ{"response": responseType()}, func() {
 		if e, ok := keys["found"]; ok {
 			s.found = l.template(e.value, e.path)

@@ -21,7 +21,7 @@ func (l *loader) readTables(e entry) *typ {
 		}
 		table := &table{name: t.name, at: l.placeOf(t.key, t.path), lines: map[string]place{}}
 		table.typ = &tableType{name: t.name, index: len(l.m.tables)}
-		values := typeAny()
+		var values *typ
 		if l.isFile(t.value) {
 			values = l.fileTable(table, t)
 		} else {
@@ -132,7 +132,8 @@ func (l *loader) fill(t *table) {
 	}
 	src, err := l.opts.ReadFile(t.file)
 	if err != nil {
-		l.problem(t.at, "%s", err)
+		l.problem(t.at, "the table's file can't be read: %s", err)
+		l.problems[len(l.problems)-1].Warning = l.opts.Unbound // a destination may be the first to need it
 		return
 	}
 	l.problems = append(l.problems, readCSV(t, src)...)

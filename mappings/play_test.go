@@ -117,6 +117,10 @@ func play(t *testing.T, b *strings.Builder, m *Mapping, revisions []revision) {
 		}
 		list, end := Play(m, c, answers)
 		writeExchanges(t, b, list)
+		if last := list[len(list)-1]; i < len(revisions)-1 && last.Action.Kind != ActionFinished {
+			b.WriteString("(no further)\n\n")
+			return
+		}
 		c = end
 		c.Progress = throughJSON(t, c.Progress)
 	}
