@@ -40,7 +40,11 @@ func appendJSON(b []byte, v any) ([]byte, error) {
 			return append(b, "null"...), nil
 		}
 		return append(appendTime(append(b, '"'), v), '"'), nil
-	case bool, float64, json.Number:
+	case bool:
+		return strconv.AppendBool(b, v), nil
+	case json.Number:
+		return append(b, v...), nil
+	case float64:
 		s, err := text(v)
 		return append(b, s...), err
 	case []any:

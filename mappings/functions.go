@@ -49,8 +49,12 @@ func functions() map[string]function {
 
 // run calls the function from an expression.
 func (f function) run(args ...any) (any, error) {
-	if !f.nulls && slices.Contains(args, nil) {
-		return nil, nil
+	if !f.nulls {
+		for _, arg := range args {
+			if arg == nil {
+				return nil, nil
+			}
+		}
 	}
 	v, err := f.do(args)
 	if err != nil {

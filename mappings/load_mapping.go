@@ -119,9 +119,7 @@ func (l *loader) readVars(e entry, base *language) {
 	for _, v := range all {
 		base.hints["vars."+v.name] = fmt.Sprintf("vars.%s stands further down: vars see those above them", v.name)
 	}
-	if len(all) > 0 {
-		base.hints["vars"] = base.hints["vars."+all[0].name]
-	}
+	base.hints["vars"] = "vars see those above them, and there are none above this one"
 	var weights []int
 	for _, v := range all {
 		l.vars = map[int]int{}

@@ -40,6 +40,7 @@ func (l *loader) templateText(s string, at place, bare bool) *template {
 	for _, piece := range pieces {
 		if !piece.code {
 			t.parts = append(t.parts, part{text: piece.text})
+			t.size += len(piece.text)
 			continue
 		}
 		e, complaints := l.language.compile(piece.text)
@@ -57,6 +58,7 @@ func (l *loader) templateText(s string, at place, bare bool) *template {
 			}
 		}
 		t.parts = append(t.parts, part{expr: e})
+		t.size += 16
 	}
 	if !ok {
 		return nil

@@ -141,6 +141,19 @@ func (l *language) assembleCall(n *ast.CallNode) (eval, error) {
 		}
 		run = f.run
 	}
+	if len(args) == 1 {
+		return func(s *scope) (any, error) {
+			base := len(s.args)
+			v, err := args[0](s)
+			if err != nil {
+				return nil, err
+			}
+			s.args = append(s.args, v)
+			v, err = run(s.args[base:]...)
+			s.args = s.args[:base]
+			return v, err
+		}, nil
+	}
 	return func(s *scope) (any, error) {
 		base := len(s.args) // the arguments lie on a stack, which no function keeps
 		for _, arg := range args {

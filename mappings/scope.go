@@ -21,8 +21,9 @@ type scope struct {
 	repeated             bool
 	// vars holds the values of vars that were asked for.
 	vars []*any
-	// args is the stack of arguments.
+	// args is the stack of arguments; room is where it begins.
 	args []any
+	room [8]any
 }
 
 // root is a map from outside that is turned into an object when an expression asks for it.
@@ -42,10 +43,12 @@ func (r *root) get() (any, error) {
 }
 
 func (m *Mapping) scope(c Call) *scope {
-	return &scope{
+	s := &scope{
 		m: m, record: c.Record, sent: c.Sent, held: c.Held, repeated: c.Repeated,
 		saved: root{from: c.Progress.Saved}, auth: root{from: c.Auth}, session: root{from: c.Session},
 	}
+	s.args = s.room[:0]
+	return s
 }
 
 // rootOf gives the value of a name that expressions begin with, nil if there is no such name.

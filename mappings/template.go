@@ -10,6 +10,8 @@ type template struct {
 	parts []part
 	// path is where it stands in the mapping, for messages.
 	path string
+	// size is about how long its text gets.
+	size int
 }
 
 // part is text, or an expression.
@@ -73,6 +75,7 @@ func (t *template) text(s *scope, through filter) (string, error) {
 		return t.parts[0].text, nil
 	}
 	var b strings.Builder
+	b.Grow(t.size)
 	for _, p := range t.parts {
 		if p.expr == nil {
 			b.WriteString(p.text)
