@@ -3,7 +3,6 @@ package mappings
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"wrapup/connector"
@@ -17,24 +16,21 @@ type Call struct {
 	Sent *connector.Record
 	// Progress is what was kept after the steps so far.
 	Progress Progress
-	// Repeated says that the next request may have been sent before.
+	// MaybeSent names the steps whose request may have been sent before without an answer that could be read: only then
+	// are they looked for in the CRM (finds) before they are sent again.
+	MaybeSent []string
+	// Repeated says that the next request may have been sent before, if it isn't known which step's.
 	Repeated bool
-}
-
-// Progress is what is kept with a call for one destination.
-type Progress struct {
-	// Done names the steps that succeeded for the revision under way.
-	Done []string `json:"done,omitempty"`
-	// Saved holds the values that steps saved.
-	Saved map[string]any `json:"saved,omitempty"`
-}
-
-// with gives the progress once the step is done. It leaves p as it is.
-func (p Progress) with(step string) Progress {
-	if !slices.Contains(p.Done, step) {
-		p.Done = append(slices.Clone(p.Done), step)
-	}
-	return p
+	// Session holds the values that the session's login saved, nil if there was none yet.
+	Session map[string]any
+	// Auth holds what the token answer of auth.oauth2 says, nil if there was none yet.
+	Auth map[string]any
+	// Held is how long the call has been held since its last step was done; a lookup that finds nothing does not count.
+	Held time.Duration
+	// Age is the time since the call ended.
+	Age time.Duration
+	// Now is the time of day. It is needed only for answers that say until when to wait.
+	Now time.Time
 }
 
 // ActionKind says what is to be done next.
@@ -42,10 +38,18 @@ type ActionKind int
 
 // The kinds of action.
 const (
-	ActionSend     ActionKind = iota // send Action.Request
+	ActionSend     ActionKind = iota // send Action.Request, and hand its answer to Judge
 	ActionFinished                   // all steps are done: the revision is sent in full
 	ActionSkip                       // the mapping doesn't want this call
+	ActionHold                       // nothing can be sent yet: look again within Action.Hold
+	ActionSession                    // log in first: send Action.Request, and hand its answer to JudgeSession
+	ActionAuth                       // get a token first, as Mapping.OAuth2 says
 )
+
+// String names the kind.
+func (k ActionKind) String() string {
+	return [...]string{"send", "finished", "skip", "hold", "session", "auth"}[k]
+}
 
 // Action is what is to be done next for a call.
 type Action struct {
@@ -54,8 +58,35 @@ type Action struct {
 	Step    string
 	Request Request
 	Repeat  Repeat
-	// Reason says in words why a call is skipped.
+	// Rate is the step's own limit, on top of the mapping's; the zero Rate is none.
+	Rate Rate
+	// Lookup says that the request only asks.
+	Lookup bool
+	// Finds names the step that a lookup looks for, and Lag how long after that was sent the CRM's search can say so.
+	Finds string
+	Lag   time.Duration
+	// NotThere says that a lookup of this attempt didn't find what this step would create: it may be sent, though it
+	// may have been sent before.
+	NotThere bool
+	// Reason says in words why a call is skipped or held.
 	Reason string
+	Hold   Hold
+}
+
+// Hold says what a held call waits for.
+type Hold struct {
+	// For is how long it waits at most, from now on.
+	For time.Duration
+	// Then says what comes after that: continue, skip_call, null or dead.
+	Then string
+	// Table and Key are set if a table doesn't know the key yet: the call goes on as soon as it does.
+	Table, Key string
+}
+
+// Rate is how many requests there may be in some time. The zero Rate is no limit.
+type Rate struct {
+	N   int
+	Per time.Duration
 }
 
 // Repeat says whether a request may be sent again after an answer was lost. The zero Repeat says never.
@@ -96,6 +127,11 @@ const (
 	VerdictAmbiguous                // it may be done: the answer can't be read
 )
 
+// String names the verdict.
+func (v Verdict) String() string {
+	return [...]string{"by status", "done", "dead", "retry", "reauth", "ambiguous"}[v]
+}
+
 // Judgement is what an answer means.
 type Judgement struct {
 	Verdict Verdict
@@ -103,10 +139,16 @@ type Judgement struct {
 	After time.Duration
 	// Progress is what is to be kept if the step counts as done, by this verdict or by its status.
 	Progress Progress
+	// Duplicate says that the log was there already.
+	Duplicate bool
+	// NotFound says that a lookup found nothing.
+	NotFound bool
 	// Message is the CRM's own sentence about it, if the mapping finds one.
 	Message string
 	// Warning is to be shown although the step is done.
 	Warning string
+	// Notes says which expressions could not be evaluated, and so counted as false.
+	Notes []string
 }
 
 // RenderError says that a request can't be made for this record: it is dead until the record or the mapping changes.

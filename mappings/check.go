@@ -17,6 +17,9 @@ import (
 type checker struct {
 	*language
 	complaints []complaint
+	uses       uses
+	// escapes counts the escaping functions around the place that is looked at.
+	escapes int
 }
 
 func (c *checker) complain(at ast.Node, format string, args ...any) (ast.Node, *typ) {
@@ -85,11 +88,21 @@ func (c *checker) identifier(n *ast.IdentifierNode) (ast.Node, *typ) {
 		return null, &typ{kind: kindNull}
 	}
 	if t, ok := c.roots[n.Value]; ok {
+		switch n.Value {
+		case "tables", "vars", "changed":
+			names := "NAME"
+			if len(t.fields) > 0 {
+				names = t.names()[0]
+			}
+			return c.complain(n, "%s can't stand alone: write %s.%s%s", n.Value, n.Value, names,
+				map[string]string{"tables": "[key]"}[n.Value])
+		case "response":
+			c.uses.body, c.uses.text = true, true
+		}
 		return n, t
 	}
-	switch n.Value {
-	case "vars", "tables", "secrets", "saved", "item", "changed", "auth", "session", "response", "repeated", "body":
-		return c.complain(n, "%s is not supported here by this version", n.Value)
+	if hint := c.hints[n.Value]; hint != "" {
+		return c.complain(n, "%s", hint)
 	}
 	if f, ok := c.functions[n.Value]; ok {
 		return c.complain(n, "%s is a function: write %s", n.Value, f.usage())
@@ -106,6 +119,9 @@ func (c *checker) identifier(n *ast.IdentifierNode) (ast.Node, *typ) {
 }
 
 func (c *checker) member(n *ast.MemberNode) (ast.Node, *typ) {
+	if node, t := c.special(n); node != nil {
+		return node, t
+	}
 	whole := n.Node.String()
 	of, ofType := c.check(n.Node)
 	key, keyType := c.check(n.Property)
@@ -124,6 +140,9 @@ func (c *checker) member(n *ast.MemberNode) (ast.Node, *typ) {
 		what := "field"
 		if _, ok := n.Node.(*ast.IdentifierNode); ok && whole != "call" {
 			what = "name in " + whole
+		}
+		if hint := c.hints[whole+"."+name.Value]; hint != "" {
+			return c.complain(n.Property, "%s", hint)
 		}
 		return c.complain(n.Property, "unknown %s %q%s", what, name.Value, source.Suggest(name.Value, ofType.names()))
 	case kindList:
@@ -190,6 +209,9 @@ func (c *checker) array(n *ast.ArrayNode) (ast.Node, *typ) {
 	return &checked, t
 }
 
+// maxEscapes is how many functions that escape a text may stand within each other, such as json within html.
+const maxEscapes = 2
+
 func (c *checker) call(n *ast.CallNode) (ast.Node, *typ) {
 	callee, ok := n.Callee.(*ast.IdentifierNode)
 	if !ok {
@@ -204,6 +226,13 @@ func (c *checker) call(n *ast.CallNode) (ast.Node, *typ) {
 	}
 	if !f.takes(len(n.Arguments)) {
 		return c.complain(n, "%s takes %s: write %s", callee.Value, f.count(), f.usage())
+	}
+	if f.escapes {
+		if c.escapes == maxEscapes {
+			return c.complain(n, "%s stands within other escaping functions: one is enough for each language", callee.Value)
+		}
+		c.escapes++
+		defer func() { c.escapes-- }()
 	}
 	checked := *n
 	checked.Arguments = make([]ast.Node, len(n.Arguments))
@@ -252,7 +281,9 @@ func (c *checker) insteadOf(name string) string {
 func (c *checker) prepared(arg ast.Node, p param) ast.Node {
 	value, ok := c.constant(arg)
 	if ok && value == nil && c.unbound {
-		return arg // a parameter that the destination is going to give
+		null := &ast.NilNode{} // a parameter that the destination is going to give
+		null.SetLocation(arg.Location())
+		return null
 	}
 	s, isText := value.(string)
 	if !ok || !isText {
@@ -285,9 +316,14 @@ func (c *checker) constant(n ast.Node) (any, bool) {
 	return nil, false
 }
 
+const maxPatternBytes = 500
+
 // pattern compiles the right side of matches.
 func (c *checker) pattern(n ast.Node) ast.Node {
 	return c.prepared(n, param{name: "the pattern", prepare: func(s string) (any, error) {
+		if len(s) > maxPatternBytes {
+			return nil, fmt.Errorf("a pattern may have %d characters at most", maxPatternBytes)
+		}
 		re, err := regexp.Compile(s)
 		if err != nil {
 			return nil, fmt.Errorf("this is no regular expression: %s",

@@ -8,11 +8,9 @@ import (
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/builtin"
-	"github.com/expr-lang/expr/compiler"
 	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser"
-	"github.com/expr-lang/expr/vm"
 )
 
 // An expression is short: what needs more is written as several values.
@@ -21,64 +19,75 @@ const (
 	maxExpressionNodes = 500
 )
 
-// environment holds what expressions can see, by name.
-type environment map[string]any
-
 // expression is the code of one "${…}", ready to run.
 type expression struct {
-	code    string
-	program *vm.Program
-	typ     *typ
+	code string
+	eval eval
+	typ  *typ
+	uses uses
+}
+
+// uses is what an expression looks at, as far as that matters elsewhere.
+type uses struct {
+	// body and text say that it reads the answer's body, as JSON or as it is.
+	body, text bool
+	// vars counts the vars that it names.
+	vars map[int]int
 }
 
 // run evaluates the expression.
-func (e *expression) run(env environment) (any, error) {
-	v, err := vm.Run(e.program, map[string]any(env))
+func (e *expression) run(s *scope) (any, error) {
+	v, err := e.eval(s)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", e.code, plain(err))
+		return nil, fmt.Errorf("%s: %w", e.code, err)
 	}
 	return v, nil
 }
 
-// plain takes off what the vm wraps around an error: its own position and a picture of the code.
-func plain(err error) error {
-	if at, ok := errors.AsType[*file.Error](err); ok {
-		if at.Prev != nil {
-			return at.Prev
-		}
-		return errors.New(at.Message)
+// grammar is what is the same at all places of a mapping.
+type grammar struct {
+	functions map[string]function
+	operators map[string]func(args ...any) (any, error)
+	config    *conf.Config
+}
+
+func newGrammar() *grammar {
+	g := &grammar{functions: functions(), operators: operators(), config: conf.New(map[string]any{})}
+	g.config.MaxNodes = maxExpressionNodes
+	// expr's own functions are off, also where a name is the same: those here treat null by the rules of mappings.
+	for _, f := range builtin.Builtins {
+		g.config.Disabled[f.Name] = true
 	}
-	return err
+	clear(g.config.Builtins)
+	for name := range g.functions {
+		g.config.Functions[name] = &builtin.Function{Name: name}
+	}
+	return g
 }
 
 // language compiles expressions against what can be seen at one place of a mapping.
 type language struct {
+	*grammar
 	// roots are the names that expressions begin with, and their types.
 	roots map[string]*typ
 	// constants are the roots whose values are known at load.
 	constants map[string]any
-	functions map[string]function
+	// hints say of names that can't be seen here why that is so.
+	hints map[string]string
 	// unbound says that constants may be missing, for nothing is going to be run.
 	unbound bool
-	config  *conf.Config
 }
 
-func newLanguage(roots map[string]*typ, constants map[string]any) *language {
-	l := &language{roots: roots, constants: constants, functions: functions(), config: conf.New(map[string]any{})}
-	l.config.MaxNodes = maxExpressionNodes
-	l.config.Optimize = false // its rewrites know nothing of null
-	// expr's own functions are off, also where a name is the same: those here treat null by the rules of mappings.
-	for _, f := range builtin.Builtins {
-		l.config.Disabled[f.Name] = true
-	}
-	clear(l.config.Builtins)
-	for name, op := range operators() {
-		l.config.Functions[name] = &builtin.Function{Name: name, Func: op}
-	}
-	for name, f := range l.functions {
-		l.config.Functions[name] = &builtin.Function{Name: name, Func: f.run}
-	}
-	return l
+func newLanguage(g *grammar, roots map[string]*typ, constants map[string]any) *language {
+	return &language{grammar: g, roots: roots, constants: constants}
+}
+
+// with gives a language that sees more names.
+func (l *language) with(roots map[string]*typ) *language {
+	more := *l
+	more.roots = maps.Clone(l.roots)
+	maps.Copy(more.roots, roots)
+	return &more
 }
 
 // complaint is something wrong within an expression, at a character of its code.
@@ -104,13 +113,11 @@ func (l *language) compile(code string) (*expression, []complaint) {
 	if len(c.complaints) > 0 {
 		return nil, c.complaints
 	}
-	tree.Node = node
-	program, err := compiler.Compile(tree, l.config)
+	run, err := l.assemble(node)
 	if err != nil {
-		what, _, _ := strings.Cut(err.Error(), "\n")
-		return nil, []complaint{{0, what}}
+		return nil, []complaint{{0, err.Error()}}
 	}
-	return &expression{code: strings.TrimSpace(code), program: program, typ: t}, nil
+	return &expression{code: strings.TrimSpace(code), eval: run, typ: t, uses: c.uses}, nil
 }
 
 // parse reads the code and says in words for people what is wrong with its form.

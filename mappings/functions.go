@@ -1,10 +1,13 @@
 package mappings
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
+
+var errText = errors.New("the text is larger than 1 MiB")
 
 // function is one that expressions can call.
 type function struct {
@@ -20,7 +23,10 @@ type function struct {
 	like bool
 	// nulls says that it wants to see null. Without it, a function of null is null.
 	nulls bool
-	do    func(args []any) (any, error)
+	// escapes says that it makes a text longer at each character that means something: a few of them within each other
+	// would fill the memory.
+	escapes bool
+	do      func(args []any) (any, error)
 }
 
 // param is one parameter of a function.
@@ -43,12 +49,19 @@ func functions() map[string]function {
 
 // run calls the function from an expression.
 func (f function) run(args ...any) (any, error) {
-	if !f.nulls && slices.Contains(args, nil) {
-		return nil, nil
+	if !f.nulls {
+		for _, arg := range args {
+			if arg == nil {
+				return nil, nil
+			}
+		}
 	}
 	v, err := f.do(args)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.name, err)
+	}
+	if s, ok := v.(string); ok && len(s) > maxTextBytes {
+		return nil, fmt.Errorf("%s: %w", f.name, errText)
 	}
 	return v, nil
 }
@@ -97,6 +110,24 @@ func (f function) count() string {
 
 func generalFunctions() []function {
 	return []function{
+		{
+			name: "where", doc: "The items of a list whose field has the value: custom fields by their name, for example.",
+			params: []param{{name: "list", kind: kindList}, {name: "field", kind: kindText}, {name: "value"}},
+			result: &typ{kind: kindList},
+			do: func(a []any) (any, error) {
+				list, ok := a[0].([]any)
+				if !ok {
+					return nil, errors.New("needs a list, not " + describe(a[0]))
+				}
+				found := []any{}
+				for _, item := range list {
+					if v := get(item, a[1]); v != nil && equal(v, a[2]) {
+						found = append(found, item)
+					}
+				}
+				return found, nil
+			},
+		},
 		{
 			name: "coalesce", doc: "The first of the values that is not null.",
 			params: []param{{name: "value"}}, more: true, like: true, nulls: true,

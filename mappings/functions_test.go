@@ -8,13 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// evaluate runs an expression for the documented record. `answer` stands for what comes from a CRM: its type is unknown.
+// evaluate runs an expression for the documented record. `item` stands for what comes from a CRM: its type is unknown.
 func evaluate(t *testing.T, code string, answer any) (any, error) {
 	t.Helper()
-	l := newLanguage(map[string]*typ{"call": recordType(), "answer": typeAny()}, nil)
+	l := newLanguage(newGrammar(), map[string]*typ{"call": recordType(), "item": typeAny()}, nil)
 	e, complaints := l.compile(code)
 	require.Empty(t, complaints, code)
-	return e.run(environment{"call": recordObject(example(t, "")), "answer": answer})
+	return e.run(&scope{m: &Mapping{}, record: example(t, ""), item: answer})
 }
 
 func TestFunctions(t *testing.T) {
@@ -79,7 +79,7 @@ func TestFunctions(t *testing.T) {
 
 // TestNull shows that null goes through everything without an error.
 func TestNull(t *testing.T) {
-	l := newLanguage(nil, nil)
+	l := newLanguage(newGrammar(), nil, nil)
 	for name, f := range l.functions {
 		args := make([]any, len(f.params))
 		got, err := f.run(args...)
@@ -87,28 +87,28 @@ func TestNull(t *testing.T) {
 		assert.Nil(t, got, name)
 	}
 	for code, want := range map[string]any{
-		"answer.a.b[0].c":             nil,
-		"answer[0]['x']":              nil,
-		"answer.a + 1":                nil,
-		"answer.a == 1":               false,
-		"answer.a != 1":               false,
-		"answer.a > 1":                false,
-		"answer.a == null":            true,
-		"answer.a ?? 'x'":             "x",
-		"answer.a && true":            false,
-		"!answer.a":                   true,
-		"answer.a ? 1 : 2":            2,
-		"answer.a in [1]":             false,
-		"1 in answer.a":               false,
-		"answer.a contains 'x'":       false,
-		"answer.a matches 'x'":        false,
-		"upper(answer.a)":             nil,
-		"'x' + answer.a":              "x",
-		"-answer.a":                   nil,
-		"answer.a not in [1]":         false,
-		"not (answer.a in [1])":       true,
-		"answer?.a?.b":                nil,
-		"(answer.a ?? answer.b) == 1": false,
+		"item.a.b[0].c":           nil,
+		"item[0]['x']":            nil,
+		"item.a + 1":              nil,
+		"item.a == 1":             false,
+		"item.a != 1":             false,
+		"item.a > 1":              false,
+		"item.a == null":          true,
+		"item.a ?? 'x'":           "x",
+		"item.a && true":          false,
+		"!item.a":                 true,
+		"item.a ? 1 : 2":          2,
+		"item.a in [1]":           false,
+		"1 in item.a":             false,
+		"item.a contains 'x'":     false,
+		"item.a matches 'x'":      false,
+		"upper(item.a)":           nil,
+		"'x' + item.a":            "x",
+		"-item.a":                 nil,
+		"item.a not in [1]":       false,
+		"not (item.a in [1])":     true,
+		"item?.a?.b":              nil,
+		"(item.a ?? item.b) == 1": false,
 	} {
 		for _, answer := range []any{nil, object{}, "text", 5, []any{}} {
 			got, err := evaluate(t, code, answer)
@@ -126,24 +126,24 @@ func TestAnswerValues(t *testing.T) {
 		want   any
 		err    string
 	}{
-		{"upper(answer)", 12, "12", ""},
-		{"upper(answer)", []any{}, nil, "upper: needs a text, not a list"},
-		{"upper(answer)", true, nil, "upper: needs a text, not true or false"},
-		{"date_in(answer, 'Asia/Jakarta')", "2019-05-24T20:00:00Z", "2019-05-25", ""},
-		{"date_in(answer, 'UTC')", "yesterday", nil, "date_in: needs a time, not a text"},
-		{"answer + 1", "x", nil, "+ needs two texts or two numbers, not a text and a number"},
-		{"answer + answer", "x", "xx", ""},
-		{"answer < 1", "x", nil, "a text can't be compared with a number"},
-		{"answer ? 1 : 2", "x", nil, "a condition needs true or false, not a text"},
-		{"answer[-1]", []any{1, 2}, 2, ""},
-		{"answer['1']", object{{"1", "one"}}, "one", ""},
-		{"answer[1]", object{{"1", "one"}}, "one", ""},
-		{"'a' in answer", object{{"a", 1}}, true, ""},
-		{"'a' in answer", 5, nil, "in needs a list, not a number"},
-		{"join(answer, ',')", []any{[]any{}}, nil, "join: a list can't stand in a text"},
-		{"seconds(answer)", json.Number("1.5"), 2, ""},
-		{"truncate('x', answer)", -1, nil, "truncate: needs a whole number that is not negative"},
-		{"answer", json.Number("123456789012345678901234567890"), json.Number("123456789012345678901234567890"), ""},
+		{"upper(item)", 12, "12", ""},
+		{"upper(item)", []any{}, nil, "upper: needs a text, not a list"},
+		{"upper(item)", true, nil, "upper: needs a text, not true or false"},
+		{"date_in(item, 'Asia/Jakarta')", "2019-05-24T20:00:00Z", "2019-05-25", ""},
+		{"date_in(item, 'UTC')", "yesterday", nil, "date_in: needs a time, not a text"},
+		{"item + 1", "x", nil, "+ needs two texts or two numbers, not a text and a number"},
+		{"item + item", "x", "xx", ""},
+		{"item < 1", "x", nil, "a text can't be compared with a number"},
+		{"item ? 1 : 2", "x", nil, "a condition needs true or false, not a text"},
+		{"item[-1]", []any{1, 2}, 2, ""},
+		{"item['1']", object{{"1", "one"}}, "one", ""},
+		{"item[1]", object{{"1", "one"}}, "one", ""},
+		{"'a' in item", object{{"a", 1}}, true, ""},
+		{"'a' in item", 5, nil, "in needs a list, not a number"},
+		{"join(item, ',')", []any{[]any{}}, nil, "join: a list can't stand in a text"},
+		{"seconds(item)", json.Number("1.5"), 2, ""},
+		{"truncate('x', item)", -1, nil, "truncate: needs a whole number that is not negative"},
+		{"item", json.Number("123456789012345678901234567890"), json.Number("123456789012345678901234567890"), ""},
 	} {
 		got, err := evaluate(t, c.code, c.answer)
 		assert.Equal(t, c.want, got, c.code)

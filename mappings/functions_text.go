@@ -26,14 +26,45 @@ func textFunction(name, doc string, do func(s string) string) function {
 	}
 }
 
+// escapeFunction is a text function that makes the text longer.
+func escapeFunction(name, doc string, do func(s string) string) function {
+	f := textFunction(name, doc, do)
+	f.escapes = true
+	return f
+}
+
+// escaper puts a backslash before each of the characters, and takes line breaks and other control characters for spaces:
+// no query language has a use for them.
+func escaper(special string) func(s string) string {
+	return func(s string) string {
+		var b strings.Builder
+		for _, r := range s {
+			switch {
+			case r < ' ' || r == 0x7f:
+				r = ' '
+			case strings.ContainsRune(special, r):
+				b.WriteByte('\\')
+			}
+			b.WriteRune(r)
+		}
+		return b.String()
+	}
+}
+
 func textFunctions() []function {
 	aText := &typ{kind: kindText}
 	return []function{
 		textFunction("upper", "The text in capitals.", strings.ToUpper),
 		textFunction("lower", "The text in small letters.", strings.ToLower),
 		textFunction("trim", "The text without spaces at its ends.", strings.TrimSpace),
-		textFunction("html", "The text as it is written in HTML: <, >, & and quotes escaped.", html.EscapeString),
-		textFunction("urlq", "The text as it is written in a URL's query.", url.QueryEscape),
+		escapeFunction("html", "The text as it is written in HTML: <, >, & and quotes escaped.", html.EscapeString),
+		escapeFunction("urlq", "The text as it is written in a URL's query.", url.QueryEscape),
+		escapeFunction("soql", "The text as it is written between single quotes in SOQL (Salesforce).", escaper(`\'"`)),
+		escapeFunction("sosl", "The text as it is written within the braces of a SOSL search (Salesforce).", escaper(`?&|!{}[]()^~*:\"'+-`)),
+		escapeFunction("odata", "The text as it is written between single quotes in OData (Dynamics).", func(s string) string {
+			return strings.ReplaceAll(s, "'", "''")
+		}),
+		escapeFunction("jql", "The text as it is written between quotes in JQL (Jira) and TicketSQL (Request Tracker).", escaper(`\'"`)),
 		textFunction("uuid_compact", "A uuid without its dashes, in small letters.", func(s string) string {
 			return strings.ToLower(strings.ReplaceAll(s, "-", ""))
 		}),
@@ -57,7 +88,7 @@ func textFunctions() []function {
 		},
 		{
 			name: "join", doc: "The items of a list as one text, with a text between them; null items are left out.",
-			params: []param{{name: "list", kind: kindList}, {name: "between", kind: kindText}}, result: aText,
+			params: []param{{name: "list", kind: kindList}, {name: "between", kind: kindText, prepare: written}}, result: aText,
 			do: func(a []any) (any, error) {
 				list, ok := a[0].([]any)
 				if !ok {
@@ -82,7 +113,7 @@ func textFunctions() []function {
 			},
 		},
 		{
-			name: "json", doc: "The value as JSON, in a text.", params: []param{{name: "value"}}, result: aText,
+			name: "json", doc: "The value as JSON, in a text.", params: []param{{name: "value"}}, result: aText, escapes: true,
 			do: func(a []any) (any, error) {
 				b, err := appendJSON(nil, a[0])
 				return string(b), err
@@ -107,6 +138,9 @@ func textFunctions() []function {
 		},
 	}
 }
+
+// written takes a text as it is; as a parameter's prepare it asks for one that is known at load.
+func written(s string) (any, error) { return s, nil }
 
 // argText reads an argument that has to be a text; a number is taken as it is written, for ids come as either.
 func argText(v any) (string, error) {

@@ -107,14 +107,16 @@ func eachGolden(t *testing.T, folder string, run func(t *testing.T, in map[strin
 func settings(t *testing.T, text string) Options {
 	t.Helper()
 	var in struct {
-		URL    string
-		Params map[string]any
-		When   string
+		URL     string
+		Params  map[string]any
+		Secrets map[string]string
+		Headers map[string]string
+		When    string
 	}
 	if text != "" {
 		require.NoError(t, yaml.Load([]byte(text), &in))
 	}
-	return Options{URL: in.URL, Params: in.Params, When: in.When,
+	return Options{URL: in.URL, Params: in.Params, Secrets: in.Secrets, Headers: in.Headers, When: in.When,
 		WhenAt: source.Problem{File: "wrapup.yaml", Line: 7, Column: 11, Path: "destinations[0].when"}}
 }
 
@@ -181,7 +183,14 @@ func writeRequest(t *testing.T, b *strings.Builder, a Action) {
 // TestProblems takes wrong mappings and shows what is said about them, with a caret under the place.
 func TestProblems(t *testing.T) {
 	eachGolden(t, "problems", func(t *testing.T, in map[string]string) string {
-		m, problems := Compile("bad.yaml", []byte(in["bad.yaml"]), settings(t, in["destination"]))
+		opts := settings(t, in["destination"])
+		opts.ReadFile = func(name string) ([]byte, error) {
+			if text, ok := in[name]; ok {
+				return []byte(strings.NewReplacer(`\uFEFF`, "\ufeff").Replace(text)), nil
+			}
+			return nil, fmt.Errorf("open %s: no such file or directory", name)
+		}
+		m, problems := Compile("bad.yaml", []byte(in["bad.yaml"]), opts)
 		assert.Equal(t, problems.Err() == nil, m != nil)
 		lines := strings.Split(in["bad.yaml"], "\n")
 		var b strings.Builder

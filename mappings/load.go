@@ -2,6 +2,7 @@ package mappings
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,13 @@ type loader struct {
 	file     string
 	lines    []string
 	problems source.Problems
+	opts     Options
+	m        *Mapping
+	grammar  *grammar
+	// language is that of the place that is being read.
 	language *language
+	// vars counts the vars that were named since it was cleared.
+	vars map[int]int
 }
 
 // problem notes what is wrong at a place.
@@ -121,20 +128,31 @@ func (l *loader) entries(n *yaml.Node, path string) []entry {
 	return list
 }
 
-// known reads a map whose keys are given. Those of the language that this version doesn't know yet are in later.
-func (l *loader) known(n *yaml.Node, path string, keys, later []string) map[string]entry {
+// known reads a map whose keys are given.
+func (l *loader) known(n *yaml.Node, path string, keys ...string) map[string]entry {
 	found := make(map[string]entry)
 	for _, e := range l.entries(n, path) {
-		switch {
-		case slices.Contains(keys, e.name):
-			found[e.name] = e
-		case slices.Contains(later, e.name):
-			l.problem(l.placeOf(e.key, path), "%s is not supported by this version", e.name)
-		default:
-			l.problem(l.placeOf(e.key, path), "unknown key %q%s", e.name, source.Suggest(e.name, slices.Concat(keys, later)))
+		if !slices.Contains(keys, e.name) {
+			l.problem(l.placeOf(e.key, path), "unknown key %q%s", e.name, l.keyHint(e.name, keys))
+			continue
 		}
+		found[e.name] = e
 	}
 	return found
+}
+
+// keyHint says which key is meant, or where a key that stands at the wrong place belongs.
+func (l *loader) keyHint(name string, keys []string) string {
+	if hint := source.Suggest(name, keys); hint != "" {
+		return hint
+	}
+	belongs := func(where string, of []string) string {
+		if slices.Contains(of, name) {
+			return " (it belongs " + where + ")"
+		}
+		return ""
+	}
+	return cmp.Or(belongs("under answers:", answerKeys()), belongs("in a step", stepKeys()), belongs("at the top of the file", topKeys()))
 }
 
 // expect complains unless the node is of the kind.

@@ -2,62 +2,168 @@ package mappings
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	yaml "go.yaml.in/yaml/v4"
-
-	"wrapup/mappings/source"
 )
 
+// maxSteps bounds the steps of a mapping.
+const maxSteps = 50
+
+// topKeys are the keys of a mapping.
+func topKeys() []string {
+	return []string{"description", "version", "when", "wait", "skip_older_than", "brake", "url", "rate", "headers", "auth",
+		"session", "params", "secrets", "tables", "vars", "each", "steps", "update"}
+}
+
 // mapping reads the top level.
-func (l *loader) mapping(m *Mapping, root *yaml.Node, opts Options) {
-	keys := l.known(root, "", []string{"description", "version", "when", "url", "headers", "steps"},
-		[]string{"wait", "skip_older_than", "brake", "rate", "auth", "session", "params", "secrets", "tables", "vars", "each", "update"})
-	for _, name := range []string{"description", "version"} {
-		if e, ok := keys[name]; ok {
-			l.text(e.value, e.path)
-		}
+func (l *loader) mapping(root *yaml.Node) {
+	keys := l.known(root, "", topKeys()...)
+	if e, ok := keys["description"]; ok {
+		l.text(e.value, e.path)
 	}
+	if e, ok := keys["version"]; ok {
+		l.m.version, _ = l.text(e.value, e.path)
+	}
+	l.limits(keys)
+	base := l.base(keys)
+	l.language = base
 	if e, ok := keys["when"]; ok {
 		if when := l.condition(e.value, e.path); when != nil {
-			m.when = append(m.when, condition{when, "the mapping's condition"})
+			l.m.when = append(l.m.when, condition{when, "the mapping's condition"})
 		}
 	}
-	l.url(m, keys, root, opts)
-	var common []header
-	if e, ok := keys["headers"]; ok {
-		common = l.headers(e.value, e.path)
+	if when := l.destinationWhen(); when != nil {
+		l.m.when = append(l.m.when, condition{when, "the destination's condition"})
 	}
-	e, ok := keys["steps"]
-	if !ok {
-		l.problem(l.placeOf(root, ""), "steps: is missing: the requests that log a call")
-		return
+	l.steps(keys, root, base)
+	l.checkTableKeys()
+}
+
+// limits reads the times and rates of the top level.
+func (l *loader) limits(keys map[string]entry) {
+	if e, ok := keys["wait"]; ok {
+		l.m.wait = l.duration(e)
 	}
-	if !l.expect(e.value, e.path, yaml.SequenceNode) {
-		return
+	if e, ok := keys["skip_older_than"]; ok {
+		l.m.skipOlderThan = l.duration(e)
 	}
-	if len(e.value.Content) == 0 {
-		l.problem(l.placeOf(e.value, e.path), "steps needs at least one step")
+	if e, ok := keys["brake"]; ok {
+		l.m.brake = l.rate(e)
 	}
-	for i, n := range e.value.Content {
-		if i > 0 {
-			l.problem(l.placeOf(n, fmt.Sprintf("steps[%d]", i)), "more than one step is not supported by this version")
-			break
-		}
-		if s := l.step(n, fmt.Sprintf("steps[%d]", i)); s != nil {
-			s.headers = slices.Concat(common, s.headers)
-			m.create = append(m.create, s)
-		}
+	if e, ok := keys["rate"]; ok {
+		l.m.rate = l.rate(e)
+	}
+	if l.opts.Rate != (Rate{}) {
+		l.m.rate = l.opts.Rate
+	}
+	if l.opts.Brake != (Rate{}) {
+		l.m.brake = l.opts.Brake
 	}
 }
 
+// base reads what all places of the mapping see, and gives the language of those outside of the steps.
+func (l *loader) base(keys map[string]entry) *language {
+	params, paramsType := l.params(keys)
+	secrets, secretsType := l.secrets(keys)
+	l.m.params, l.m.secrets = params, secrets
+	lang := newLanguage(l.grammar, map[string]*typ{"params": paramsType, "secrets": secretsType}, map[string]any{"params": params})
+	lang.unbound = l.opts.Unbound
+	lang.hints = map[string]string{
+		"response": "response is only seen in answers, save and found",
+		"item":     "item is only seen in a step with for_each",
+		"body":     "body is only seen in each.wrap; an answer's body is response.body",
+		"saved":    "saved is only seen in steps",
+		"changed":  "changed is only seen in steps",
+		"repeated": "repeated is only seen in steps",
+		"auth":     "auth is not there: this mapping has no auth.oauth2",
+		"session":  "session is not there: this mapping has no session",
+		"call":     "call is not seen here: this is the same for all calls",
+		"tables":   "tables is not there: this mapping has none",
+		"vars":     "vars is not there: this mapping has none",
+	}
+	l.language = lang
+	shared := map[string]*typ{}
+	if e, ok := keys["auth"]; ok {
+		l.auth(e)
+		if l.m.oauth2 != nil {
+			shared["auth"] = &typ{kind: kindMap}
+		}
+	}
+	l.language = lang.with(shared)
+	l.url(keys)
+	if e, ok := keys["session"]; ok {
+		shared["session"] = l.session(e)
+	}
+	base := lang.with(shared)
+	base.roots["call"] = recordType()
+	l.language = base
+	if e, ok := keys["tables"]; ok {
+		base.roots["tables"] = l.readTables(e)
+	}
+	if e, ok := keys["vars"]; ok {
+		l.readVars(e, base)
+	}
+	return base
+}
+
+// maxWeight bounds how often vars may name each other, counted through: else a few lines make a text that fills the
+// memory.
+const maxWeight = 1000
+
+// readVars reads vars. Each sees those above it.
+func (l *loader) readVars(e entry, base *language) {
+	seen := &typ{kind: kindMap, fields: map[string]*typ{}}
+	all := l.entries(e.value, e.path)
+	for _, v := range all {
+		base.hints["vars."+v.name] = fmt.Sprintf("vars.%s stands further down: vars see those above them", v.name)
+	}
+	base.hints["vars"] = "vars see those above them, and there are none above this one"
+	var weights []int
+	for _, v := range all {
+		l.vars = map[int]int{}
+		t := l.tree(v.value, v.path)
+		weight := 1
+		for i, n := range l.vars {
+			weight += min(n*weights[i], maxWeight)
+		}
+		if weight > maxWeight {
+			l.problem(l.placeOf(v.key, v.path), "these vars repeat each other so often that the text could grow without end")
+		}
+		weights = append(weights, weight)
+		l.m.vars = append(l.m.vars, variable{v.name, t})
+		seen.fields[v.name] = typeOfTree(t)
+		seen.only = append(seen.only, v.name)
+		base.roots["vars"] = seen
+	}
+	l.vars = map[int]int{}
+}
+
+// typeOfTree gives the type of what a value of any shape becomes.
+func typeOfTree(t tree) *typ {
+	switch t := t.(type) {
+	case literalTree:
+		return typeOf(t.value)
+	case templateTree:
+		if e := t.single(); e != nil {
+			return e.typ
+		}
+		return &typ{kind: kindText}
+	case *mapTree:
+		fields := make(map[string]*typ, len(t.keys))
+		for i, key := range t.keys {
+			fields[key] = typeOfTree(t.of[i])
+		}
+		return &typ{kind: kindMap, fields: fields}
+	case listTree:
+		return &typ{kind: kindList}
+	}
+	return typeAny()
+}
+
 // url settles where requests go: the destination's url, else the mapping's.
-func (l *loader) url(m *Mapping, keys map[string]entry, root *yaml.Node, opts Options) {
+func (l *loader) url(keys map[string]entry) {
 	e, ok := keys["url"]
 	var own *template
 	if ok {
@@ -72,15 +178,15 @@ func (l *loader) url(m *Mapping, keys map[string]entry, root *yaml.Node, opts Op
 		}
 	}
 	switch {
-	case opts.URL != "":
-		if err := checkURL(opts.URL); err != nil {
+	case l.opts.URL != "":
+		if err := checkURL(l.opts.URL); err != nil {
 			l.problem(place{}, "the destination's url: %s", err)
 		}
-		m.url = &template{path: "url", parts: []part{{text: opts.URL}}}
+		l.m.url = &template{path: "url", parts: []part{{text: l.opts.URL}}}
 	case own != nil:
-		m.url = own
-	case !opts.Unbound:
-		l.problem(l.placeOf(root, ""), "no url: give one here or with the destination")
+		l.m.url = own
+	case !l.opts.Unbound:
+		l.problem(place{line: 1, column: 1}, "no url: give one here or with the destination")
 	}
 }
 
@@ -98,152 +204,17 @@ func checkURL(s string) error {
 	return nil
 }
 
-// step reads one step; nil if it is none.
-func (l *loader) step(n *yaml.Node, path string) *step {
-	if !l.expect(n, path, yaml.MappingNode) {
+// destinationWhen compiles the destination's condition. Its problems lie in the destination's file.
+func (l *loader) destinationWhen() *template {
+	if l.opts.When == "" {
 		return nil
 	}
-	s := &step{}
-	for i := 0; i+1 < len(n.Content); i += 2 { // its name comes first, for it is in the paths of problems
-		if n.Content[i].Value == "name" && n.Content[i+1].Kind == yaml.ScalarNode && n.Content[i+1].Value != "" {
-			s.name = n.Content[i+1].Value
-			path = under("steps", s.name)
-		}
+	inner := &loader{file: l.opts.WhenAt.File, language: l.language, vars: map[int]int{}}
+	at := place{line: l.opts.WhenAt.Line, column: l.opts.WhenAt.Column, path: l.opts.WhenAt.Path}
+	t := inner.templateText(l.opts.When, at, false)
+	if t != nil {
+		t = inner.conditionTemplate(t, at)
 	}
-	keys := l.known(n, path, []string{"name", "when", "method", "path", "query", "headers", "body", "repeat"},
-		[]string{"for_each", "rate", "form", "text", "multipart", "found", "not_found", "finds", "lag", "save", "answers"})
-	l.stepName(s, keys, n, path)
-	if e, ok := keys["when"]; ok {
-		s.when = l.condition(e.value, e.path)
-	}
-	s.method = l.method(keys)
-	if e, ok := keys["path"]; ok {
-		s.path = l.path(e)
-	}
-	if e, ok := keys["query"]; ok && l.expect(e.value, e.path, yaml.MappingNode) {
-		s.query = l.tree(e.value, e.path)
-	}
-	if e, ok := keys["headers"]; ok {
-		s.headers = l.headers(e.value, e.path)
-	}
-	if e, ok := keys["body"]; ok {
-		s.body = l.tree(e.value, e.path)
-		if s.method == http.MethodGet {
-			l.problem(l.placeOf(e.key, e.path), "a GET has no body: use query, or method: POST")
-		}
-	}
-	s.repeat = Repeat{Safe: s.method != http.MethodPost}
-	if e, ok := keys["repeat"]; ok {
-		s.repeat = l.repeat(e)
-	}
-	return s
-}
-
-func (l *loader) stepName(s *step, keys map[string]entry, n *yaml.Node, path string) {
-	e, ok := keys["name"]
-	if !ok {
-		l.problem(l.placeOf(n, path), "name: is missing: each step needs one")
-		return
-	}
-	name, ok := l.text(e.value, e.path)
-	if ok && (name == "" || strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789_") != "") {
-		l.problem(l.placeOf(e.value, e.path), "a step's name is made of letters, digits and _")
-	}
-	s.name = name
-}
-
-func (l *loader) method(keys map[string]entry) string {
-	e, ok := keys["method"]
-	if !ok {
-		return http.MethodPost
-	}
-	methods := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
-	method, ok := l.text(e.value, e.path)
-	if ok && !slices.Contains(methods, method) {
-		l.problem(l.placeOf(e.value, e.path), "method is one of %s, not %q%s", strings.Join(methods, ", "), method,
-			source.Suggest(method, methods))
-	}
-	return method
-}
-
-// path reads what is added to the url.
-func (l *loader) path(e entry) *template {
-	t := l.template(e.value, e.path)
-	if t == nil {
-		return nil
-	}
-	if len(t.parts) == 0 || !strings.HasPrefix(t.parts[0].text, "/") {
-		l.problem(l.placeOf(e.value, e.path), "a path begins with /")
-	}
-	for _, p := range t.parts {
-		if strings.ContainsAny(p.text, "?#") {
-			l.problem(l.placeOf(e.value, e.path), "a path can't hold ? or #: what follows ? goes under query:")
-			break
-		}
-		if i := strings.IndexFunc(p.text, func(r rune) bool { return r <= ' ' || r == 0x7f }); i >= 0 {
-			l.problem(l.placeOf(e.value, e.path), "a path can't hold spaces")
-			break
-		}
-	}
+	l.problems = slices.Concat(l.problems, inner.problems)
 	return t
-}
-
-func (l *loader) headers(n *yaml.Node, path string) []header {
-	var list []header
-	for _, e := range l.entries(n, path) {
-		switch {
-		case !token(e.name):
-			l.problem(l.placeOf(e.key, e.path), "a header's name is made of letters, digits and -")
-			continue
-		case slices.Contains([]string{"Host", "Connection", "Content-Length", "Transfer-Encoding"}, http.CanonicalHeaderKey(e.name)):
-			l.problem(l.placeOf(e.key, e.path), "this header is set by wrapup itself")
-			continue
-		}
-		if t := l.template(e.value, e.path); t != nil {
-			list = append(list, header{name: http.CanonicalHeaderKey(e.name), value: t})
-		}
-	}
-	return list
-}
-
-// token says whether s can be the name of a header.
-func token(s string) bool {
-	return s != "" && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789-_") == ""
-}
-
-func (l *loader) repeat(e entry) Repeat {
-	s, ok := l.text(e.value, e.path)
-	if !ok {
-		return Repeat{}
-	}
-	switch s {
-	case "safe":
-		return Repeat{Safe: true}
-	case "never":
-		return Repeat{}
-	}
-	within, ok := duration(s)
-	if !ok || within <= 0 {
-		l.problem(l.placeOf(e.value, e.path), "repeat is safe, never or a time such as 30m, not %q%s", s,
-			source.Suggest(s, []string{"safe", "never"}))
-	}
-	return Repeat{Within: within}
-}
-
-// duration reads a time such as 90s, 1h30m or 2d.
-func duration(s string) (time.Duration, bool) {
-	if days, rest, ok := strings.Cut(s, "d"); ok {
-		n, err := strconv.Atoi(days)
-		if err != nil || n < 0 || n > 36500 {
-			return 0, false
-		}
-		total := time.Duration(n) * 24 * time.Hour
-		if rest == "" {
-			return total, true
-		}
-		more, ok := duration(rest)
-		return total + more, ok
-	}
-	d, err := time.ParseDuration(s)
-	return d, err == nil
 }

@@ -40,6 +40,7 @@ func (l *loader) templateText(s string, at place, bare bool) *template {
 	for _, piece := range pieces {
 		if !piece.code {
 			t.parts = append(t.parts, part{text: piece.text})
+			t.size += len(piece.text)
 			continue
 		}
 		e, complaints := l.language.compile(piece.text)
@@ -51,7 +52,13 @@ func (l *loader) templateText(s string, at place, bare bool) *template {
 			l.problem(at.inside(piece.at), "a %s can't stand in a text: use join or json", e.typ.kind)
 			ok = false
 		}
+		if e != nil {
+			for i, n := range e.uses.vars {
+				l.vars[i] += n
+			}
+		}
 		t.parts = append(t.parts, part{expr: e})
+		t.size += 16
 	}
 	if !ok {
 		return nil
@@ -132,10 +139,17 @@ func (l *loader) text(n *yaml.Node, path string) (string, bool) {
 	return n.Value, true
 }
 
+// maxDepth bounds how deeply values may be nested.
+const maxDepth = 100
+
 // tree reads a value of any shape.
 func (l *loader) tree(n *yaml.Node, path string) tree {
 	if !l.simple(n, path) {
-		return literalTree{}
+		return newLiteral(nil)
+	}
+	if strings.Count(path, ".")+strings.Count(path, "[") > maxDepth {
+		l.problem(l.placeOf(n, path), "this is nested too deeply")
+		return newLiteral(nil)
 	}
 	switch n.Kind {
 	case yaml.MappingNode:
@@ -148,20 +162,20 @@ func (l *loader) tree(n *yaml.Node, path string) tree {
 		return list
 	}
 	if value, ok := scalar(n); ok {
-		return literalTree{value}
+		return newLiteral(value)
 	}
 	t := l.template(n, path)
 	if t == nil {
-		return literalTree{}
+		return newLiteral(nil)
 	}
 	if s, ok := t.literal(); ok {
-		return literalTree{s}
+		return newLiteral(s)
 	}
 	return templateTree{t}
 }
 
 func (l *loader) mapTree(n *yaml.Node, path string) tree {
-	m := mapTree{}
+	m := &mapTree{}
 	if l.lostDollar(n) {
 		l.problem(l.placeOf(n, path), `an expression begins with ${ and stands in double quotes: "${…}"`)
 		return m
@@ -171,8 +185,7 @@ func (l *loader) mapTree(n *yaml.Node, path string) tree {
 			m.only = l.condition(e.value, e.path)
 			continue
 		}
-		m.keys = append(m.keys, e.name)
-		m.of = append(m.of, l.tree(e.value, e.path))
+		m.add(e.name, l.tree(e.value, e.path))
 	}
 	return m
 }

@@ -1,23 +1,36 @@
 package mappings
 
 import (
-	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"wrapup/mappings/source"
 )
 
 // Mapping is a compiled mapping, bound to the settings of one destination. It is immutable.
 type Mapping struct {
-	name string
+	name    string
+	file    string
+	version string
 	// when has the mapping's own condition and the destination's; both must hold.
-	when []condition
+	when                []condition
+	wait, skipOlderThan time.Duration
+	brake, rate         Rate
 	// url is where paths are added to.
-	url *template
+	url    *template
+	oauth2 *oauth2
+	// session is the login, nil if there is none.
+	session *step
+	params  any
+	secrets any
+	// override holds the destination's own headers.
+	override []header
+	tables   []*table
+	vars     []variable
 	// create and update are the steps that log a call and those that amend its log, in order.
 	create, update []*step
-	params         any
 }
 
 // condition is a `when`, and whose it is.
@@ -26,16 +39,10 @@ type condition struct {
 	whose string
 }
 
-// step is one request.
-type step struct {
-	name    string
-	when    *template
-	method  string
-	path    *template
-	query   tree
-	headers []header
-	body    tree
-	repeat  Repeat
+// variable is one of vars.
+type variable struct {
+	name  string
+	value tree
 }
 
 // header is one header of a request.
@@ -50,70 +57,83 @@ type Options struct {
 	URL string
 	// Params are the destination's params.
 	Params map[string]any
+	// Secrets are the values of the mapping's secrets.
+	Secrets map[string]string
+	// Headers are set on each request, over those of the mapping.
+	Headers map[string]string
+	// Rate and Brake override the mapping's, unless they are zero.
+	Rate, Brake Rate
+	// ReadFile reads the file of a table. The name is as it stands in the mapping: relative to the mapping's folder.
+	ReadFile func(name string) ([]byte, error)
 	// When is the destination's own condition ("${…}"), and-ed with the mapping's.
 	When string
 	// WhenAt is where When stands (File, Line, Column, Path), for its problems.
 	WhenAt source.Problem
-	// Unbound says that the mapping is only checked, for no destination: url and params may be missing.
+	// Unbound says that the mapping is only checked, for no destination: url, params, secrets and tables may be missing.
 	Unbound bool
 }
 
 // Compile reads a mapping and checks everything in it. File is its name in problems. The Mapping is nil if the problems
 // are more than warnings.
 func Compile(file string, src []byte, opts Options) (*Mapping, source.Problems) {
-	l := newLoader(file, opts)
-	m := &Mapping{name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), params: l.language.constants["params"]}
+	l := &loader{file: file, grammar: newGrammar(), opts: opts, vars: map[int]int{}}
+	l.m = &Mapping{name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), file: file}
 	if root := l.root(src); root != nil {
-		l.mapping(m, root, opts)
-	}
-	if when := l.destinationWhen(opts); when != nil {
-		m.when = append(m.when, condition{when, "the destination's condition"})
+		l.mapping(root)
 	}
 	problems := l.problems.Sort()
 	if problems.Err() != nil {
 		return nil, problems
 	}
-	return m, problems
-}
-
-func newLoader(file string, opts Options) *loader {
-	l := &loader{file: file}
-	params := make(map[string]any, len(opts.Params))
-	maps.Copy(params, opts.Params)
-	value, err := normal(params)
-	if err != nil {
-		l.problem(place{}, "params: %s", err)
-		value = object{}
-	}
-	paramsType := typeOf(value)
-	if opts.Unbound {
-		paramsType = &typ{kind: kindMap}
-	}
-	l.language = newLanguage(
-		map[string]*typ{"call": recordType(), "params": paramsType},
-		map[string]any{"params": value},
-	)
-	l.language.unbound = opts.Unbound
-	return l
-}
-
-// destinationWhen compiles the destination's condition. Its problems lie in the destination's file.
-func (l *loader) destinationWhen(opts Options) *template {
-	if opts.When == "" {
-		return nil
-	}
-	inner := &loader{file: opts.WhenAt.File, language: l.language}
-	at := place{line: opts.WhenAt.Line, column: opts.WhenAt.Column, path: opts.WhenAt.Path}
-	t := inner.templateText(opts.When, at, false)
-	if t != nil {
-		t = inner.conditionTemplate(t, at)
-	}
-	l.problems = append(l.problems, inner.problems...)
-	return t
+	return l.m, problems
 }
 
 // Name is the mapping's name: that of its file, without the ending.
 func (m *Mapping) Name() string { return m.name }
 
+// Version is the mapping's version, "" if it names none.
+func (m *Mapping) Version() string { return m.version }
+
+// Wait is how long a finished call is held before the first request.
+func (m *Mapping) Wait() time.Duration { return m.wait }
+
+// SkipOlderThan is the age from which calls are not sent any more; 0 is never. Next obeys it by itself.
+func (m *Mapping) SkipOlderThan() time.Duration { return m.skipOlderThan }
+
+// Rate is how many requests the destination takes.
+func (m *Mapping) Rate() Rate { return m.rate }
+
+// Brake is how many creations are so many that something must be wrong.
+func (m *Mapping) Brake() Rate { return m.brake }
+
 // PostsRevisions says whether anything is sent for a later revision of a call that was logged before.
 func (m *Mapping) PostsRevisions() bool { return len(m.update) > 0 }
+
+// HasSession says whether requests need the values of a login.
+func (m *Mapping) HasSession() bool { return m.session != nil }
+
+// Doubles names the steps of which a second request, after an answer was lost, may cause a second log entry: neither
+// may they be repeated, nor does a lookup find what they did.
+func (m *Mapping) Doubles() []string {
+	var names []string
+	all := slices.Concat(m.create, m.update)
+	for _, s := range all {
+		found := slices.ContainsFunc(all, func(other *step) bool { return other.finds == s.name })
+		if !s.repeat.Safe && !found && !slices.Contains(names, s.name) {
+			names = append(names, s.name)
+		}
+	}
+	return names
+}
+
+// step finds a step by name, nil if there is none.
+func (m *Mapping) step(name string) *step {
+	for _, list := range [][]*step{m.create, m.update} {
+		for _, s := range list {
+			if s.name == name {
+				return s
+			}
+		}
+	}
+	return nil
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"net/http"
 	"regexp"
 	"strings"
 
@@ -64,6 +65,12 @@ func get(of, key any) any {
 			return nil
 		}
 		return of[n]
+	case *response:
+		name, _ := key.(string)
+		return of.get(name)
+	case http.Header:
+		name, _ := key.(string)
+		return headerValue(of, name)
 	}
 	return nil
 }
@@ -89,11 +96,17 @@ func comparison(compare func(a, b any) (bool, error)) func(args ...any) (any, er
 	}
 }
 
+// maxMatchedBytes bounds the text that a pattern is held against, since that takes its time.
+const maxMatchedBytes = 64 << 10
+
 // matches holds a text against a pattern, which the checker compiled.
 func matches(a, pattern any) (bool, error) {
 	s, err := needText("matches", a)
 	if err != nil {
 		return false, err
+	}
+	if len(s) > maxMatchedBytes {
+		return false, errors.New("matches: the text is too long")
 	}
 	re, ok := pattern.(*regexp.Regexp)
 	return ok && re.MatchString(s), nil
@@ -214,6 +227,9 @@ func add(a, b any) (any, error) {
 	t, bText := b.(string)
 	switch {
 	case aText && bText:
+		if len(s)+len(t) > maxTextBytes {
+			return nil, errText
+		}
 		return s + t, nil
 	case aText && b == nil:
 		return s, nil

@@ -5,61 +5,65 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // request renders a step.
-func (m *Mapping) request(s *step, env environment) (Request, error) {
-	r := Request{Method: s.method, Header: make(http.Header)}
-	address, err := m.address(s, env)
+func (m *Mapping) request(s *step, in *scope) (Request, error) {
+	r := Request{Method: s.method, Header: make(http.Header, len(s.headers)+len(m.override)+2)}
+	address, err := m.address(s, in)
 	if err != nil {
 		return Request{}, err
 	}
 	r.URL = address
-	for _, h := range s.headers {
-		if err := setHeader(r.Header, h, env); err != nil {
-			return Request{}, err
+	if m.oauth2 != nil && in.auth.from != nil {
+		if token, ok := in.auth.from["access_token"].(string); ok {
+			r.Header["Authorization"] = []string{"Bearer " + token}
 		}
 	}
-	if s.body == nil {
+	for _, list := range [2][]header{s.headers, m.override} {
+		for _, h := range list {
+			if err := setHeader(r.Header, h, in); err != nil {
+				return Request{}, err
+			}
+		}
+	}
+	if s.content == nil {
 		return r, nil
 	}
-	body, err := s.body.render(env)
-	if err != nil {
-		return Request{}, err
+	body, kind, err := s.content.render(in)
+	if err != nil || body == nil {
+		return r, err
 	}
-	if body == any(absent{}) {
-		return r, nil
+	if len(body) > maxBodyBytes {
+		return Request{}, errBody
 	}
-	if r.Body, err = appendJSON(nil, body); err != nil {
-		return Request{}, &RenderError{Field: "body", Err: err}
-	}
-	if r.Header.Get("Content-Type") == "" {
-		r.Header.Set("Content-Type", "application/json")
+	r.Body = body
+	if _, multi := s.content.(multipartContent); multi || r.Header.Get("Content-Type") == "" {
+		r.Header["Content-Type"] = []string{kind}
 	}
 	return r, nil
 }
 
 // address renders the url, with path and query.
-func (m *Mapping) address(s *step, env environment) (string, error) {
+func (m *Mapping) address(s *step, in *scope) (string, error) {
 	if m.url == nil {
 		return "", &RenderError{Field: "url", Err: errors.New("there is none")}
 	}
-	base, err := m.url.text(env, func(s string, null bool) (string, error) {
-		if null {
-			return "", errors.New("is null")
+	base, literal := m.url.literal()
+	if !literal {
+		var err error
+		if base, err = m.url.text(in, known); err != nil {
+			return "", err
 		}
-		return s, nil
-	})
-	if err != nil {
-		return "", err
-	}
-	if err := checkURL(base); err != nil {
-		return "", &RenderError{Field: "url", Err: err}
+		if err := checkURL(base); err != nil {
+			return "", &RenderError{Field: "url", Err: err}
+		}
 	}
 	address, own, _ := strings.Cut(base, "?")
 	if s.path != nil {
-		path, err := s.path.text(env, pathValue)
+		path, err := s.path.text(in, pathValue)
 		if err != nil {
 			return "", err
 		}
@@ -69,8 +73,8 @@ func (m *Mapping) address(s *step, env environment) (string, error) {
 	if own != "" {
 		query = append(query, own)
 	}
-	if s.query != nil {
-		v, err := s.query.render(env)
+	if len(s.query) > 0 {
+		v, err := s.queryValue(in)
 		if err != nil {
 			return "", err
 		}
@@ -82,6 +86,34 @@ func (m *Mapping) address(s *step, env environment) (string, error) {
 		address += "?" + strings.Join(query, "&")
 	}
 	return address, nil
+}
+
+// queryValue gives the query as a map; what the step says stands in the place of what it inherits.
+func (s *step) queryValue(in *scope) (object, error) {
+	var all object
+	for _, t := range s.query {
+		v, err := t.render(in)
+		if err != nil {
+			return nil, err
+		}
+		o, _ := v.(object)
+		for _, m := range o {
+			if i := slices.IndexFunc(all, func(have member) bool { return have.key == m.key }); i >= 0 {
+				all[i] = m
+			} else {
+				all = append(all, m)
+			}
+		}
+	}
+	return all, nil
+}
+
+// known refuses null.
+func known(s string, null bool) (string, error) {
+	if null {
+		return "", errors.New("is null")
+	}
+	return s, nil
 }
 
 // pathValue escapes a value in a path, so that it stays within its segment.
@@ -97,10 +129,15 @@ func pathValue(s string, null bool) (string, error) {
 	return url.PathEscape(s), nil
 }
 
+const maxPairs = 10_000
+
 // appendQuery adds name=value pairs: a map nests as a[b]=, a list repeats its key, a list of maps or lists is counted,
 // null is left out.
 func appendQuery(pairs []string, name string, v any) ([]string, error) {
 	var err error
+	if len(pairs) > maxPairs {
+		return nil, errors.New("there are too many values")
+	}
 	switch v := v.(type) {
 	case nil, absent:
 		return pairs, nil
@@ -132,28 +169,21 @@ func appendQuery(pairs []string, name string, v any) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(pairs, url.QueryEscape(name)+"="+url.QueryEscape(s)), nil
+	return append(pairs, queryPair(name, s)), nil
 }
 
 // setHeader renders one header. One that consists of a null alone is left out.
-func setHeader(to http.Header, h header, env environment) error {
-	if e := h.value.single(); e != nil {
-		v, err := h.value.value(env)
-		if err != nil {
-			return err
-		}
-		if v == nil {
-			to.Del(h.name)
-			return nil
-		}
-	}
-	s, err := h.value.text(env, func(s string, _ bool) (string, error) { return s, nil })
-	if err != nil {
+func setHeader(to http.Header, h header, in *scope) error {
+	s, null, err := h.value.textOrNull(in)
+	switch {
+	case err != nil:
 		return err
-	}
-	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	case null && h.value.single() != nil:
+		delete(to, h.name)
+		return nil
+	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return h.value.fail(errors.New("a header can't hold line breaks or other control characters"))
 	}
-	to.Set(h.name, s)
+	to[h.name] = []string{s}
 	return nil
 }

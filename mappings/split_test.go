@@ -61,12 +61,13 @@ func FuzzCompile(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		l := newLoader("fuzz.yaml", Options{})
+		l := &loader{file: "fuzz.yaml", vars: map[int]int{}, language: newLanguage(newGrammar(),
+			map[string]*typ{"call": recordType(), "params": {kind: kindMap}}, nil)}
 		at := place{line: 1, column: 1}
 		tmpl := l.templateText(s, at, false)
 		assert.Equal(t, tmpl == nil, l.problems.Err() != nil)
 		if tmpl != nil {
-			_, _ = tmpl.value(environment{"call": recordObject(example2()), "params": object{}})
+			_, _ = tmpl.value(&scope{m: &Mapping{params: object{}}, record: example2()})
 		}
 	})
 }

@@ -10,6 +10,8 @@ type template struct {
 	parts []part
 	// path is where it stands in the mapping, for messages.
 	path string
+	// size is about how long its text gets.
+	size int
 }
 
 // part is text, or an expression.
@@ -37,49 +39,83 @@ func (t *template) literal() (string, bool) {
 	return "", false
 }
 
+// uses says whether the template reads the answer's body, as JSON or as text. A template that isn't there reads nothing.
+func (t *template) uses() (body, text bool) {
+	if t == nil {
+		return false, false
+	}
+	for _, p := range t.parts {
+		if p.expr != nil {
+			body, text = body || p.expr.uses.body, text || p.expr.uses.text
+		}
+	}
+	return body, text
+}
+
 // value renders the template: exactly one expression keeps its type, anything else is text.
-func (t *template) value(env environment) (any, error) {
+func (t *template) value(s *scope) (any, error) {
 	if e := t.single(); e != nil {
-		v, err := e.run(env)
+		v, err := e.run(s)
 		if err != nil {
 			return nil, t.fail(err)
 		}
 		return v, nil
 	}
-	return t.text(env, func(s string, _ bool) (string, error) { return s, nil })
+	return t.text(s, asItIs)
 }
 
-// text renders the template as text, with each expression's text passed through the filter. The filter is told
-// whether the value is null.
-func (t *template) text(env environment, filter func(s string, null bool) (string, error)) (string, error) {
+// filter is what an expression's text passes through on its way into a template's. It is told whether it is null.
+type filter func(s string, null bool) (string, error)
+
+func asItIs(s string, _ bool) (string, error) { return s, nil }
+
+// text renders the template as text.
+func (t *template) text(s *scope, through filter) (string, error) {
+	if len(t.parts) == 1 && t.parts[0].expr == nil {
+		return t.parts[0].text, nil
+	}
 	var b strings.Builder
+	b.Grow(t.size)
 	for _, p := range t.parts {
 		if p.expr == nil {
 			b.WriteString(p.text)
 			continue
 		}
-		v, err := p.expr.run(env)
+		v, err := p.expr.run(s)
 		if err != nil {
 			return "", t.fail(err)
 		}
-		s, err := text(v)
+		word, err := text(v)
 		if err == nil {
-			s, err = filter(s, v == nil)
+			word, err = through(word, v == nil)
+		}
+		if err == nil && b.Len()+len(word) > maxTextBytes {
+			err = errText
 		}
 		if err != nil {
 			return "", t.fail(errors.New(p.expr.code + " " + err.Error()))
 		}
-		b.WriteString(s)
+		b.WriteString(word)
 	}
 	return b.String(), nil
+}
+
+// textOrNull renders the template as text and says whether it is null: all its expressions are, and it has some.
+func (t *template) textOrNull(s *scope) (string, bool, error) {
+	some, null := false, true
+	got, err := t.text(s, func(word string, isNull bool) (string, error) {
+		some, null = true, null && isNull
+		return word, nil
+	})
+	return got, some && null, err
 }
 
 // fail notes where in the mapping rendering failed.
 func (t *template) fail(err error) error { return &RenderError{Field: t.path, Err: err} }
 
 // condition evaluates a template that decides something; null is false.
-func (t *template) condition(env environment) (bool, error) {
-	v, err := t.value(env)
+func (t *template) condition(s *scope) (bool, error) {
+	v, err := t.value(s)
 	if err != nil {
 		return false, err
 	}

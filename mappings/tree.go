@@ -2,21 +2,66 @@ package mappings
 
 // tree is a value of a mapping that may be of any shape, such as a body.
 type tree interface {
-	render(env environment) (any, error)
+	// render gives the value.
+	render(s *scope) (any, error)
+	// append writes the value as JSON, without building it first.
+	append(b []byte, s *scope) ([]byte, gave, error)
 }
+
+// gave is what a tree wrote.
+type gave int
+
+const (
+	gaveValue   gave = iota
+	gaveNull         // null, which was written
+	gaveEmptied      // a map all of whose values are null; {} was written
+	gaveNothing      // a map whose $if is false; nothing was written
+)
 
 // absent is what a map gives whose $if is false: unlike null it leaves no trace in a list either.
 type absent struct{}
 
 // literalTree is a value without expressions.
-type literalTree struct{ value any }
+type literalTree struct {
+	value any
+	json  []byte
+}
 
-func (t literalTree) render(environment) (any, error) { return t.value, nil }
+func newLiteral(v any) literalTree {
+	b, err := appendJSON(nil, v)
+	if err != nil {
+		return literalTree{}
+	}
+	return literalTree{v, b}
+}
+
+func (t literalTree) render(*scope) (any, error) { return t.value, nil }
+
+func (t literalTree) append(b []byte, _ *scope) ([]byte, gave, error) {
+	if t.value == nil {
+		return append(b, "null"...), gaveNull, nil
+	}
+	return append(b, t.json...), gaveValue, nil
+}
 
 // templateTree is a scalar with expressions.
 type templateTree struct{ *template }
 
-func (t templateTree) render(env environment) (any, error) { return t.value(env) }
+func (t templateTree) render(s *scope) (any, error) { return t.value(s) }
+
+func (t templateTree) append(b []byte, s *scope) ([]byte, gave, error) {
+	v, err := t.value(s)
+	if err != nil {
+		return nil, gaveNull, err
+	}
+	if b, err = appendJSON(b, v); err != nil {
+		return nil, gaveNull, t.fail(err)
+	}
+	if v == nil {
+		return b, gaveNull, nil
+	}
+	return b, gaveValue, nil
+}
 
 // mapTree is a map. A key whose value is null is left out; so is a map that is emptied by that, but a map that was
 // written empty stays.
@@ -25,28 +70,41 @@ type mapTree struct {
 	only *template
 	keys []string
 	of   []tree
+	// json holds the keys as they are written, with their colons.
+	json [][]byte
 }
 
-func (t mapTree) render(env environment) (any, error) {
-	if t.only != nil {
-		holds, err := t.only.condition(env)
-		if err != nil {
-			return nil, err
-		}
-		if !holds {
-			return absent{}, nil
-		}
+func (t *mapTree) add(key string, value tree) {
+	t.keys = append(t.keys, key)
+	t.of = append(t.of, value)
+	written, err := appendJSONText(nil, key)
+	if err != nil {
+		written = []byte(`""`)
+	}
+	t.json = append(t.json, append(written, ':'))
+}
+
+func (t *mapTree) holds(s *scope) (bool, error) {
+	if t.only == nil {
+		return true, nil
+	}
+	return t.only.condition(s)
+}
+
+func (t *mapTree) render(s *scope) (any, error) {
+	if holds, err := t.holds(s); err != nil || !holds {
+		return absent{}, err
 	}
 	o := make(object, 0, len(t.keys))
 	for i, key := range t.keys {
-		value, err := t.of[i].render(env)
+		value, err := t.of[i].render(s)
 		if err != nil {
 			return nil, err
 		}
 		if value == nil || value == any(absent{}) {
 			continue
 		}
-		if written, ok := t.of[i].(mapTree); ok && len(written.keys) > 0 {
+		if written, ok := t.of[i].(*mapTree); ok && len(written.keys) > 0 {
 			if inner, ok := value.(object); ok && len(inner) == 0 {
 				continue
 			}
@@ -56,13 +114,41 @@ func (t mapTree) render(env environment) (any, error) {
 	return o, nil
 }
 
+func (t *mapTree) append(b []byte, s *scope) ([]byte, gave, error) {
+	if holds, err := t.holds(s); err != nil || !holds {
+		return b, gaveNothing, err
+	}
+	b = append(b, '{')
+	first := len(b)
+	for i, of := range t.of {
+		before := len(b)
+		if before > first {
+			b = append(b, ',')
+		}
+		b = append(b, t.json[i]...)
+		var got gave
+		var err error
+		if b, got, err = of.append(b, s); err != nil {
+			return nil, got, err
+		}
+		if got != gaveValue {
+			b = b[:before]
+		}
+	}
+	b = append(b, '}')
+	if len(b) == first+1 && len(t.keys) > 0 {
+		return b, gaveEmptied, nil
+	}
+	return b, gaveValue, nil
+}
+
 // listTree is a list. Its items stay where they are, null or emptied, for their places may mean something.
 type listTree struct{ items []tree }
 
-func (t listTree) render(env environment) (any, error) {
+func (t listTree) render(s *scope) (any, error) {
 	list := make([]any, 0, len(t.items))
 	for _, item := range t.items {
-		value, err := item.render(env)
+		value, err := item.render(s)
 		if err != nil {
 			return nil, err
 		}
@@ -71,4 +157,24 @@ func (t listTree) render(env environment) (any, error) {
 		}
 	}
 	return list, nil
+}
+
+func (t listTree) append(b []byte, s *scope) ([]byte, gave, error) {
+	b = append(b, '[')
+	first := len(b)
+	for _, item := range t.items {
+		before := len(b)
+		if before > first {
+			b = append(b, ',')
+		}
+		var got gave
+		var err error
+		if b, got, err = item.append(b, s); err != nil {
+			return nil, got, err
+		}
+		if got == gaveNothing {
+			b = b[:before]
+		}
+	}
+	return append(b, ']'), gaveValue, nil
 }

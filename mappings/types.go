@@ -36,6 +36,8 @@ type typ struct {
 	fields map[string]*typ
 	// only lists the texts that are possible, if those are known.
 	only []string
+	// table is what is known of a table of the mapping.
+	table *tableType
 }
 
 func typeAny() *typ { return &typ{} }

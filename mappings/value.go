@@ -7,7 +7,6 @@ import (
 	"math"
 	"reflect"
 	"strconv"
-	"strings"
 
 	"wrapup/connector"
 )
@@ -163,59 +162,4 @@ func describe(v any) string {
 	default:
 		return "a map"
 	}
-}
-
-// appendJSON appends a value as JSON, without escaping for HTML.
-func appendJSON(b []byte, v any) ([]byte, error) {
-	var err error
-	switch v := v.(type) {
-	case nil:
-		return append(b, "null"...), nil
-	case string:
-		return appendJSONText(b, v)
-	case connector.Time:
-		if !v.Known() {
-			return append(b, "null"...), nil
-		}
-		return append(append(append(b, '"'), v.String()...), '"'), nil
-	case bool, int, float64, json.Number:
-		s, err := text(v)
-		return append(b, s...), err
-	case []any:
-		b = append(b, '[')
-		for i, item := range v {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			if b, err = appendJSON(b, item); err != nil {
-				return nil, err
-			}
-		}
-		return append(b, ']'), nil
-	case object:
-		b = append(b, '{')
-		for i, m := range v {
-			if i > 0 {
-				b = append(b, ',')
-			}
-			if b, err = appendJSONText(b, m.key); err != nil {
-				return nil, err
-			}
-			if b, err = appendJSON(append(b, ':'), m.value); err != nil {
-				return nil, err
-			}
-		}
-		return append(b, '}'), nil
-	}
-	return nil, fmt.Errorf("a value of type %T has no JSON", v)
-}
-
-func appendJSONText(b []byte, s string) ([]byte, error) {
-	var w strings.Builder
-	enc := json.NewEncoder(&w)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(s); err != nil {
-		return nil, err
-	}
-	return append(b, strings.TrimSuffix(w.String(), "\n")...), nil
 }

@@ -1,0 +1,91 @@
+package mappings
+
+import (
+	"slices"
+	"time"
+)
+
+// Exchange is one step of a rehearsal: what was to be done, and what the answer to it means.
+type Exchange struct {
+	Action Action
+	// Err is why nothing could be sent.
+	Err error
+	// Answer and Judgement are nil if no request was sent, or if no answer was left for it.
+	Answer    *Answer
+	Judgement *Judgement
+}
+
+// Play rehearses the delivery of one revision with answers that are given, in order, and says where it ended. It is for
+// tests and previews: a retry comes at once, a lost answer (Status 0) and one that can't be read are followed by another
+// attempt, a held call has waited in full when it is looked at again, and every 2xx that the mapping leaves to the status
+// table is done.
+func Play(m *Mapping, c Call, answers []Answer) (list []Exchange, end Call) {
+	for range 1000 {
+		a, err := m.Next(c)
+		list = append(list, Exchange{Action: a, Err: err})
+		at := &list[len(list)-1]
+		switch {
+		case err != nil:
+			return list, c
+		case a.Kind == ActionHold:
+			c.Held += a.Hold.For
+			c.Progress = c.Progress.Fresh()
+			if a.Hold.Table == "" && len(answers) == 0 {
+				return list, c
+			}
+			continue
+		case a.Kind == ActionAuth:
+			c.Auth = map[string]any{"access_token": "TOKEN", "instance_url": "https://instance.example.com", "api_domain": "https://api.example.com"}
+			continue
+		case a.Kind == ActionFinished:
+			c.Progress = c.Progress.Finished()
+			return list, c
+		case a.Kind == ActionSkip || len(answers) == 0:
+			return list, c
+		}
+		at.Answer, answers = &answers[0], answers[1:]
+		if a.Kind == ActionSession {
+			j := m.JudgeSession(c, *at.Answer)
+			at.Judgement = &Judgement{Verdict: j.Verdict, Message: j.Message}
+			if j.Verdict != VerdictDone {
+				return list, c
+			}
+			c.Session = j.Values
+			continue
+		}
+		j := m.Judge(c, a.Step, *at.Answer)
+		at.Judgement = &j
+		if !c.follow(a, j) {
+			return list, c
+		}
+	}
+	return list, c
+}
+
+// follow goes on after a judgement; it says whether there is anything to go on with.
+func (c *Call) follow(a Action, j Judgement) bool {
+	switch j.Verdict {
+	case VerdictDone:
+		c.Progress = j.Progress
+		c.MaybeSent = slices.DeleteFunc(slices.Clone(c.MaybeSent), func(s string) bool { return slices.Contains(c.Progress.Done, s) })
+		if !j.NotFound {
+			c.Held = 0
+		}
+	case VerdictRetry:
+		c.Progress = c.Progress.Fresh()
+		if !c.Now.IsZero() {
+			c.Now = c.Now.Add(max(j.After, time.Second))
+		}
+	case VerdictReauth:
+		if c.Session == nil {
+			return false
+		}
+		c.Session, c.Progress = nil, c.Progress.Fresh()
+	case VerdictAmbiguous:
+		c.MaybeSent = including(c.MaybeSent, a.Step)
+		c.Progress = c.Progress.Fresh()
+	default:
+		return false
+	}
+	return true
+}
