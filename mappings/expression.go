@@ -90,6 +90,22 @@ func (l *language) with(roots map[string]*typ) *language {
 	return &more
 }
 
+// storing gives a language without what must not be stored.
+func (l *language) storing() *language {
+	less := l.with(nil)
+	less.hints = maps.Clone(l.hints)
+	if less.hints == nil {
+		less.hints = map[string]string{}
+	}
+	for _, name := range []string{"secrets", "auth", "session"} {
+		if less.roots[name] != nil {
+			delete(less.roots, name)
+			less.hints[name] = name + " is not seen in save: what is saved is stored with the call, and shown"
+		}
+	}
+	return less
+}
+
 // complaint is something wrong within an expression, at a character of its code.
 type complaint struct {
 	at   int // in runes

@@ -19,6 +19,12 @@ func evaluate(t *testing.T, code string, answer any) (any, error) {
 
 func TestFunctions(t *testing.T) {
 	for code, want := range map[string]any{
+		"soql('O\\'Neil \\\\ \"x\" (a)')": `O\'Neil \\ \"x\" (a)`,
+		"sosl('+62 (812)-3*')":            `\+62 \(812\)\-3\*`,
+		"odata('O\\'Neil')":               "O''Neil",
+		"jql('a\\'b\"c')":                 `a\'b\"c`,
+		"where(call.agents, 'username', '6122312312')[0].sip_id":           "1049002",
+		"where(call.agents, 'username', 'x')":                              []any{},
 		"rfc3339(call.started_at)":                                         "2019-05-24T06:03:02.655356Z",
 		"rfc3339_seconds(call.started_at)":                                 "2019-05-24T06:03:02Z",
 		"unix(call.started_at)":                                            1558677782,

@@ -18,6 +18,9 @@ func (l *loader) answersOf(s *step, keys map[string]entry, inherited *each) {
 		s.answers = l.answers(e, s.answers)
 	}
 	if e, ok := keys["save"]; ok {
+		before := l.language
+		l.language = before.storing()
+		defer func() { l.language = before }()
 		for _, v := range l.entries(e.value, e.path) {
 			if !identifier(v.name) {
 				l.problem(l.placeOf(v.key, v.path), "the name of a saved value is made of letters, digits and _")

@@ -3,6 +3,7 @@ package mappings
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -45,7 +46,7 @@ func (l *loader) steps(keys map[string]entry, root *yaml.Node, base *language) {
 	}
 	inherited.headers = slices.Concat(top, inherited.headers)
 	for _, name := range slices.Sorted(maps.Keys(l.opts.Headers)) {
-		l.m.override = append(l.m.override, header{name, &template{path: "headers", parts: []part{{text: l.opts.Headers[name]}}}})
+		l.m.override = append(l.m.override, header{http.CanonicalHeaderKey(name), &template{path: "headers", parts: []part{{text: l.opts.Headers[name]}}}})
 	}
 	e, ok := keys["steps"]
 	if !ok {

@@ -26,7 +26,7 @@ func (m *Mapping) next(c Call, in *scope) (a Action, step string, err error) {
 	steps := m.create
 	if c.Sent != nil {
 		steps = m.update
-	} else if len(c.Progress.Done) == 0 { // once something was created, it is seen through
+	} else if !m.begun(c) { // once something was created, it is seen through
 		if reason, err := m.unwanted(c, in); err != nil || reason != "" {
 			return Action{Kind: ActionSkip, Reason: reason}, "", err
 		}
@@ -43,6 +43,13 @@ func (m *Mapping) next(c Call, in *scope) (a Action, step string, err error) {
 		}
 	}
 	return Action{Kind: ActionFinished}, "", nil
+}
+
+// begun says whether something was, or may have been, created.
+func (m *Mapping) begun(c Call) bool {
+	return len(c.MaybeSent) > 0 || slices.ContainsFunc(m.create, func(s *step) bool {
+		return s.found == nil && slices.Contains(c.Progress.Done, s.name)
+	})
 }
 
 // unwanted says why a call that was not logged yet isn't going to be, "" if it is.

@@ -45,7 +45,7 @@ const (
 	// maxAnswerBytes bounds what is read of an answer; target cuts it long before.
 	maxAnswerBytes = 8 << 20
 	// maxAnswerValues bounds how many values an answer may hold, for each takes more memory than it has bytes.
-	maxAnswerValues = 200_000
+	maxAnswerValues = 100_000
 	maxAnswerDepth  = 200
 )
 

@@ -151,7 +151,7 @@ func (l *language) assembleCall(n *ast.CallNode) (eval, error) {
 			s.args = append(s.args, v)
 			v, err = run(s.args[base:]...)
 			s.args = s.args[:base]
-			return v, err
+			return s.spend(v, err)
 		}, nil
 	}
 	return func(s *scope) (any, error) {
@@ -166,7 +166,7 @@ func (l *language) assembleCall(n *ast.CallNode) (eval, error) {
 		}
 		v, err := run(s.args[base:]...)
 		s.args = s.args[:base]
-		return v, err
+		return s.spend(v, err)
 	}, nil
 }
 

@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"time"
@@ -21,6 +22,8 @@ type scope struct {
 	repeated             bool
 	// vars holds the values of vars that were asked for.
 	vars []*any
+	// spent is how many bytes of text and lists were made so far.
+	spent int
 	// args is the stack of arguments; room is where it begins.
 	args []any
 	room [8]any
@@ -49,6 +52,25 @@ func (m *Mapping) scope(c Call) *scope {
 	}
 	s.args = s.room[:0]
 	return s
+}
+
+// maxSpent bounds what the expressions of one request or one answer make of what they are given, taken together.
+const maxSpent = 16 << 20
+
+var errSpent = errors.New("the expressions make too much of a large text or list")
+
+// spend takes note of a value that a function made.
+func (s *scope) spend(v any, err error) (any, error) {
+	switch made := v.(type) {
+	case string:
+		s.spent += len(made)
+	case []any:
+		s.spent += 16 * len(made)
+	}
+	if s.spent > maxSpent {
+		return nil, errSpent
+	}
+	return v, err
 }
 
 // rootOf gives the value of a name that expressions begin with, nil if there is no such name.

@@ -71,17 +71,3 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
-
-// FuzzFile looks for a file that brings the loader or the renderer down.
-func FuzzFile(f *testing.F) {
-	f.Add("url: https://a.b\nwhen: \"${call.attempt == 1}\"\nsteps: [{name: a, path: '/x/${call.uuid}', query: {a: [{b: 1}]}, headers: {X: y}, body: {$if: \"${true}\", a: [1.50, 0812, ~, yes]}}]")
-	f.Add("steps:\n  - name: a\n    body: |\n      x ${call.x}\n---\n&a [*a]")
-	f.Add("a: ${b ? 1 : 2}\n? {x: y}\n: !!binary x\n<<: *b")
-	f.Fuzz(func(t *testing.T, s string) {
-		m, problems := Compile("fuzz.yaml", []byte(s), Options{URL: "https://example.com"})
-		assert.Equal(t, m == nil, problems.Err() != nil)
-		if m != nil {
-			_, _ = m.Next(Call{Record: example2()})
-		}
-	})
-}

@@ -32,7 +32,7 @@ func (o object) get(key string) any {
 // normal turns what Go code hands in (parameters, a record) into a value of expressions.
 func normal(v any) (any, error) {
 	switch v := v.(type) {
-	case nil, bool, string, int, float64, json.Number, connector.Time:
+	case nil, bool, string, int, float64, json.Number, connector.Time, object:
 		return v, nil
 	case connector.Span:
 		if !v.Known {
