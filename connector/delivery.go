@@ -27,11 +27,12 @@ type Delivery struct {
 	Sending int `json:"sending,omitempty"`
 	// Progress is the mapping's: steps done, values saved.
 	Progress json.RawMessage `json:"progress,omitempty"`
-	// Unsure names the step that was about to be sent, where it must not be sent twice. It is written before the request and
-	// taken out with the answer: found at a start, it means that nobody knows whether the request got through.
-	Unsure string `json:"unsure,omitempty"`
-	// UnsureSince is when that step was about to be sent for the first time.
-	UnsureSince Time `json:"unsure_since,omitempty"`
+	// Unsure names the steps of which nobody knows whether their request got through, and when each was about to be sent for
+	// the first time. A step that must not be sent twice is put in before its request and taken out with its answer.
+	Unsure map[string]Time `json:"unsure,omitempty"`
+	// HeldSince is since when the mapping has been holding the call; 0 if it didn't. It stays until the revision is done: a
+	// lookup that was waited for in vain is not waited for again when a later step is retried.
+	HeldSince Time `json:"held_since,omitempty"`
 	// Failed counts the attempts that failed since the last success; LastFailed is when the last of them did.
 	Failed     int  `json:"failed,omitempty"`
 	LastFailed Time `json:"last_failed,omitempty"`
@@ -58,6 +59,8 @@ type Attempt struct {
 	Status int `json:"status,omitempty"`
 	// Verdict on it: "done", "retry", "dead", "maybe delivered".
 	Verdict string `json:"verdict"`
+	// Warning that came with a success.
+	Warning string `json:"warning,omitempty"`
 	// Error in words: the CRM's own sentence where there is one.
 	Error string `json:"error,omitempty"`
 	// Request and Answer are the bodies, cut short; kept where the attempt failed.

@@ -31,6 +31,7 @@ var may = map[string][]string{
 	"connector/finish":    {"connector", "connector/correlate", "outbox"},
 	"connector/deliver":   {"connector", "connector/target", "mappings", "outbox"},
 	"connector/admin":     {"connector", "outbox"},
+	"connector/simulate":  {"connector"},
 }
 
 // everything is what only commands may import.

@@ -42,7 +42,8 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
   wrapup serve                     run the daemon
   wrapup why UUID                  what became of this call?
   wrapup deliveries list           what is waiting, dead, or parked?
-  wrapup agents, wrapup queues     what do the agents do now, and how do the queues do?`,
+  wrapup agents, wrapup queues     what do the agents do now, and how do the queues do?
+  wrapup simulate                  post realistic traffic whose right outcome is known`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.SetOut(s.out)
@@ -51,7 +52,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
 		return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.PersistentFlags().StringVar(&a.config, "config", a.env("WRAPUP_CONFIG", defaultConfig), "the configuration `file`")
-	root.AddCommand(a.serve(), a.demo(), a.check(), a.why(), a.deliveries(), a.agents(), a.queues(), a.version())
+	root.AddCommand(a.serve(), a.demo(), a.check(), a.why(), a.deliveries(), a.agents(), a.queues(), a.simulate(), a.version())
 	return root
 }
 

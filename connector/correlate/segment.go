@@ -14,6 +14,8 @@ type segment struct {
 	leftSeen connector.Time
 	// agent is his timeline's key.
 	agent string
+	// gone says that he did something else before he joined again: this part of his is over, though his leaving never came.
+	gone bool
 }
 
 func text(have connector.Text, v string) connector.Text { return cmp.Or(have, connector.Text(v)) }
@@ -58,17 +60,22 @@ func (a *attempt) match(e *connector.Event, fits func(*segment) bool) *segment {
 	return nil
 }
 
-// join makes the segments: an agent's join opens one, his leaving closes it. A second join while one is open is a repeat;
-// a second leaving of a closed one moves its end.
+// join makes the segments: an agent's join opens one, his leaving closes it. A second join while one is open is a repeat,
+// unless his timeline says that he was gone in between; a second leaving of a closed one moves its end.
 func (a *attempt) join() {
-	open := func(s *segment) bool { return s.JoinedAt.Known() && s.leftSeen == 0 }
+	open := func(s *segment) bool { return s.JoinedAt.Known() && s.leftSeen == 0 && !s.gone }
 	closed := func(s *segment) bool { return s.leftSeen != 0 }
 	for _, i := range a.order {
 		e := &a.events[i]
 		switch e.Kind {
 		case connector.KindJoined:
 			s := a.match(e, open)
-			if s == nil {
+			if s != nil {
+				if left := a.leftBy(s); left.Known() && left < e.Time {
+					s.gone = true
+				}
+			}
+			if s == nil || s.gone {
 				a.segments = append(a.segments, segment{Segment: connector.Segment{JoinedAt: e.Time}})
 				s = &a.segments[len(a.segments)-1]
 			}

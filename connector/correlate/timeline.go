@@ -29,7 +29,7 @@ func Used(r *connector.Record, timeline Timeline) []connector.Event {
 				if boundary == nil || e.Time > boundary.Time {
 					boundary = e
 				}
-			case e.Time > s.JoinedAt && e.Kind != connector.KindLeft && e.UUID != r.UUID:
+			case e.Time > s.JoinedAt && e.Kind != connector.KindLeft && (e.Kind != connector.KindJoined || e.UUID != r.UUID):
 				if next == nil || e.Time < next.Time {
 					next = e
 				}

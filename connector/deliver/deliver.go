@@ -3,9 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"wrapup/connector"
 	"wrapup/connector/target"
@@ -20,10 +18,10 @@ func (l *Lane) deliver(ctx context.Context, task outbox.Task) (released bool, er
 	err = w.load(ctx)
 	switch {
 	case err == nil && w.delivery.State == connector.DeliveryWaiting:
-		err = w.steps(ctx)
+		err = w.attempt(ctx)
 	case err == nil:
 		l.log.Warn("a delivery was ended by somebody else", "call_id", w.entry.ID)
-		err = l.store.Settle(ctx, task, outbox.Done(), outbox.Tx{})
+		err = errSettled
 	}
 	if errors.Is(err, errSettled) {
 		err = l.store.Settle(context.WithoutCancel(ctx), task, outbox.Done(), outbox.Tx{})
@@ -52,46 +50,101 @@ func (l *Lane) deliver(ctx context.Context, task outbox.Task) (released bool, er
 	return true, nil
 }
 
-// steps runs the mapping's steps from the first that is not done, until the delivery is settled.
-func (w *work) steps(ctx context.Context) error {
+// attempt runs the mapping's steps from the first that is not done, until the delivery is settled.
+func (w *work) attempt(ctx context.Context) error {
+	if due := w.call.FinishedAt.Time().Add(w.Mapping.Wait()); w.delivery.Done == 0 && w.now().Before(due) {
+		return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the mapping waits for late events first", due: due})
+	}
 	for {
 		record := w.revision()
-		call := mappings.Call{Record: record, Sent: w.call.Revision(w.delivery.Done), Progress: w.progress}
-		call.Repeated = w.delivery.Failed > 0 || w.delivery.Unsure != ""
+		call, login := w.view(record)
 		action, err := w.Mapping.Next(call)
 		if err != nil { // a template that can't be rendered for this record never will be: no hot loop
 			w.log.Error("a call can't be rendered; it is dead", "call_id", record.CallID, "error", err)
 			return w.settle(ctx, ending{state: connector.DeliveryDead, reason: err.Error(), of: record.Revision})
 		}
+		settled := false
 		switch action.Kind {
 		case mappings.ActionSkip:
 			return w.settle(ctx, ending{state: connector.DeliverySkipped, reason: action.Reason, of: record.Revision})
 		case mappings.ActionFinished:
-			w.delivery.Done, w.delivery.Sending = record.Revision, 0
+			w.delivery.Done, w.delivery.Sending, w.delivery.HeldSince, w.delivery.Unsure = record.Revision, 0, 0, nil
 			w.delivery.Succeed()
-			w.sure()
-			w.progress.Done = nil
+			w.progress = w.progress.Finished()
 			return w.settle(ctx, ending{state: connector.DeliveryDone, of: record.Revision})
+		case mappings.ActionHold:
+			return w.hold(ctx, action)
+		case mappings.ActionSession:
+			if v := w.login(ctx, action, call); v.Kind != target.Done {
+				settled, err = w.judged(ctx, record, action, v, true)
+			}
+		case mappings.ActionSend:
+			settled, err = w.send(ctx, record, call, action, login)
+		default:
+			return w.settle(ctx, ending{state: connector.DeliveryDead, reason: "the mapping needs " + action.Kind.String() + ", which this version doesn't do"})
 		}
-		again, err := w.send(ctx, call, action)
-		if err != nil || !again {
+		if err != nil || settled {
 			return err
 		}
 	}
 }
 
-// send sends one step's request, unless it may have been sent before and must not be repeated, and notes what came of it.
-// It says whether the next step is to be done now.
-func (w *work) send(ctx context.Context, call mappings.Call, action mappings.Action) (again bool, err error) {
-	maybeSent := w.delivery.Unsure == action.Step
-	safe := action.Repeat.Safe || w.within(action)
-	if maybeSent && !safe && !w.RetryUnsure {
-		return false, w.settle(ctx, ending{state: connector.DeliveryParked, reason: fmt.Sprintf(
-			"maybe delivered: step %s was sent and its answer is not known; sending it again could log the call twice", action.Step)})
+// view is what the mapping sees of the delivery; login says of which login the session's values are.
+func (w *work) view(record *connector.Record) (call mappings.Call, login int) {
+	now := w.now()
+	call = mappings.Call{
+		Record: record, Sent: w.call.Revision(w.delivery.Done), Progress: w.progress, Now: now,
+		// Age is by our own clock: the dialer's may be off by any time.
+		Age: now.Sub(w.call.FinishedAt.Time()),
+		// What was due before this process began may have been sent by the one before.
+		Repeated: w.task.Due.Before(w.started),
 	}
-	w.delivery.Sending = call.Record.Revision
+	for step := range w.delivery.Unsure {
+		call.MaybeSent = append(call.MaybeSent, step)
+	}
+	if w.delivery.HeldSince.Known() {
+		call.Held = now.Sub(w.delivery.HeldSince.Time())
+	}
+	call.Session, login = w.session.now()
+	return call, login
+}
+
+// How often a held call is looked at again: what it waits for may have come. A lookup asks the CRM each time.
+const (
+	holdTable  = time.Minute
+	holdLookup = 5 * time.Minute
+)
+
+// hold settles a call that has to wait for something that isn't there yet. It costs no attempt.
+func (w *work) hold(ctx context.Context, action mappings.Action) error {
+	now := w.now()
+	if !w.delivery.HeldSince.Known() {
+		w.delivery.HeldSince = connector.TimeOf(now)
+	}
+	again := holdLookup
+	if action.Hold.Table != "" {
+		again = holdTable
+	}
+	return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "held: " + action.Reason, due: now.Add(min(again, action.Hold.For))})
+}
+
+// send sends one step's request, unless it may have been sent before and must not be repeated, and does what the answer
+// says. settled is false if the next step is to be done now.
+func (w *work) send(ctx context.Context, record *connector.Record, call mappings.Call, action mappings.Action, login int) (settled bool, err error) {
+	since, maybeSent := w.delivery.Unsure[action.Step]
+	safe := action.Repeat.Safe || action.NotThere ||
+		action.Repeat.Within > 0 && (!maybeSent || w.now().Sub(since.Time()) < action.Repeat.Within)
+	if maybeSent && !safe && !w.RetryUnsure {
+		return true, w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: step " + action.Step +
+			" was sent and its answer is not known; sending it again could log the call twice"})
+	}
+	if due := w.delivery.Unsure[action.Finds].Time().Add(action.Lag); action.Finds != "" && w.now().Before(due) {
+		return true, w.settle(ctx, ending{state: connector.DeliveryWaiting, due: due,
+			reason: "step " + action.Finds + " may have been done; whether it was, the CRM can be asked after " + action.Lag.String()})
+	}
+	w.delivery.Sending = record.Revision
 	if !action.Repeat.Safe && !maybeSent {
-		w.delivery.Unsure, w.delivery.UnsureSince = action.Step, connector.TimeOf(w.now())
+		w.unsure(action.Step)
 		w.dirty = true
 	}
 	if w.dirty {
@@ -100,94 +153,31 @@ func (w *work) send(ctx context.Context, call mappings.Call, action mappings.Act
 			return false, err
 		}
 	}
-	began := w.now()
-	r := action.Request
-	got, err := w.Sender.Do(ctx, r.Method, r.URL, r.Header, r.Body)
-	if err != nil && ctx.Err() != nil {
+	got, verdict := w.exchange(ctx, action)
+	if verdict.Kind == stopped {
 		return false, context.Canceled
 	}
-	now := w.now()
-	verdict, progress := w.judge(call, action, got, err, now)
-	attempt := connector.Attempt{
-		At: connector.TimeOf(began), Revision: call.Record.Revision, Step: action.Step, Method: r.Method, URL: w.shownURL(r.URL),
-		Verdict: verdict.Kind.String(), Took: connector.KnownSpan(max(0, now.Sub(began)).Microseconds()),
-	}
+	warning, reauth := "", false
 	if got != nil {
-		attempt.Status = got.Status
-	}
-	if verdict.Kind != target.Done {
-		attempt.Error = verdict.Reason
-		attempt.Request = excerpt(r.Body)
-		if got != nil {
-			attempt.Answer = excerpt(got.Body)
+		j := w.Mapping.Judge(call, action.Step, mappings.Answer{Status: got.Status, Header: got.Header, Body: got.Body, Cut: got.Cut})
+		verdict = merge(verdict, j)
+		warning, reauth = j.Warning, verdict.Kind == target.Down
+		if verdict.Kind == target.Done {
+			w.progress = j.Progress
 		}
 	}
-	w.delivery.Note(attempt)
-	return w.act(ctx, call.Record, action, verdict, progress, safe, now)
+	w.note(record, action, got, verdict, warning)
+	if reauth && w.Mapping.HasSession() && !w.renewed {
+		w.renewed = true // once: a login that is no good either pauses the destination
+		delete(w.delivery.Unsure, action.Step)
+		w.session.expire(login)
+		return false, nil
+	}
+	return w.judged(ctx, record, action, verdict, safe)
 }
 
-// act does what the verdict says.
-func (w *work) act(ctx context.Context, record *connector.Record, action mappings.Action, v target.Verdict, progress mappings.Progress, safe bool, now time.Time) (again bool, err error) {
-	log := w.log.With("call_id", record.CallID, "revision", record.Revision, "step", action.Step)
-	switch v.Kind {
-	case target.Done:
-		w.progress = progress
-		w.delivery.Succeed()
-		w.sure()
-		w.dirty = true
-		log.Debug("sent")
-		return true, nil
-	case target.Dead:
-		w.delivery.Sending = 0
-		w.sure()
-		log.Error("a call was refused; it is dead", "reason", v.Reason)
-		return false, w.settle(ctx, ending{state: connector.DeliveryDead, reason: v.Reason})
-	case target.Unsure:
-		if !safe && !w.RetryUnsure {
-			log.Error("a call may have been delivered; it is parked", "reason", v.Reason)
-			return false, w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: " + v.Reason})
-		}
-		if w.delivery.Unsure == "" {
-			w.delivery.Unsure, w.delivery.UnsureSince = action.Step, connector.TimeOf(now)
-		}
-	default: // the request had no effect
-		w.sure()
-	}
-	w.delivery.Fail(connector.TimeOf(now), retrySlack.Microseconds())
-	if time.Duration(w.delivery.Tried)*time.Microsecond >= w.GiveUpAfter {
-		reason := fmt.Sprintf("given up after %s: %s", w.GiveUpAfter, v.Reason)
-		log.Error("a call can't be delivered; it is dead", "reason", reason)
-		return false, w.settle(ctx, ending{state: connector.DeliveryDead, reason: reason})
-	}
-	// Never sooner than asked.
-	delay := max(w.Backoff.Delay(w.delivery.Failed, w.random()), v.After)
-	log.Warn("a call is not delivered yet; it is tried again", "reason", v.Reason, "failed", w.delivery.Failed, "in", delay)
-	return false, w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: v.Reason, due: now.Add(delay)})
-}
-
-// within says that a step may be repeated for some time, and that it was first sent no longer ago than that.
-func (w *work) within(action mappings.Action) bool {
-	if w.delivery.Unsure != action.Step {
-		return action.Repeat.Within > 0
-	}
-	return w.now().Sub(w.delivery.UnsureSince.Time()) < action.Repeat.Within
-}
-
-// sure notes that no request is in doubt.
-func (w *work) sure() { w.delivery.Unsure, w.delivery.UnsureSince = "", 0 }
-
-// judge asks the mapping first, then the status table.
-func (w *work) judge(call mappings.Call, action mappings.Action, got *target.Answer, err error, now time.Time) (target.Verdict, mappings.Progress) {
-	if err != nil {
-		var lost *target.Error
-		if !errors.As(err, &lost) {
-			lost = &target.Error{Sent: true, Err: err}
-		}
-		return target.Judge(nil, lost, now), w.progress
-	}
-	byStatus := target.Judge(got, nil, now)
-	j := w.Mapping.Judge(call, action.Step, mappings.Answer{Status: got.Status, Header: got.Header, Body: got.Body, Cut: got.Cut})
-	v := byStatus
+// merge is the verdict on an answer: the mapping's where it has one, else the status table's.
+func merge(v target.Verdict, j mappings.Judgement) target.Verdict {
 	switch j.Verdict {
 	case mappings.VerdictDone:
 		v.Kind = target.Done
@@ -199,27 +189,24 @@ func (w *work) judge(call mappings.Call, action mappings.Action, got *target.Ans
 		v.Kind = target.Down
 	case mappings.VerdictAmbiguous:
 		v.Kind = target.Unsure
+		v.Reason += " with a body that can't be read"
 	}
 	v.After = max(v.After, j.After)
+	if j.Duplicate {
+		v.Reason = "it was there already"
+	}
 	if j.Message != "" {
 		v.Reason += ": " + j.Message
 	}
-	return v, j.Progress
+	return v
 }
 
-// retrySlack is how much later than planned an attempt may be and still count in full towards giving up.
-const retrySlack = time.Minute
-
-// keptBody is how much of a failed attempt's request and answer is kept.
-const keptBody = 2048
-
-func excerpt(body []byte) string {
-	if len(body) <= keptBody {
-		return string(body)
+// unsure notes that from now on nobody can be sure whether the step was done.
+func (w *work) unsure(step string) {
+	if w.delivery.Unsure == nil {
+		w.delivery.Unsure = map[string]connector.Time{}
 	}
-	cut := keptBody
-	for cut > 0 && !utf8.RuneStart(body[cut]) {
-		cut--
+	if _, known := w.delivery.Unsure[step]; !known {
+		w.delivery.Unsure[step] = connector.TimeOf(w.now())
 	}
-	return string(body[:cut]) + "…"
 }

@@ -28,6 +28,10 @@ type work struct {
 	progress mappings.Progress
 	// dirty says that a step's success is not durable yet.
 	dirty bool
+	// sentAt is when the last request went out.
+	sentAt time.Time
+	// renewed says that the credentials were renewed for this attempt already.
+	renewed bool
 }
 
 // load reads the delivery as it is stored.
@@ -53,6 +57,7 @@ func (w *work) load(ctx context.Context) (err error) {
 			return fmt.Errorf("%w: call %s: the progress of its delivery: %w", errUnreadable, w.entry.ID, err)
 		}
 	}
+	w.progress = w.progress.Fresh()
 	return nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"wrapup/connector/target"
 	"wrapup/mappings"
 	"wrapup/outbox"
@@ -41,6 +43,8 @@ type Destination struct {
 	// RetryUnsure sends again what may have been delivered and must not be repeated, at the risk of a second log entry; else
 	// it is parked.
 	RetryUnsure bool
+	// Probe is how often a paused destination is tried. 0 is 30 s.
+	Probe time.Duration
 	// SecretURL says that the address itself is a secret, so that it is neither stored nor logged.
 	SecretURL bool
 }
@@ -65,16 +69,35 @@ type Lane struct {
 	random func() float64
 	log    *slog.Logger
 	grace  time.Duration
+
+	// started is when the lane was made: what was due before that may have been sent by a process that is gone.
+	started time.Time
+	gate    gate
+	session session
+	limits  limits
+	// doubles are the steps that could log a call twice.
+	doubles []string
 }
+
+const defaultProbe = 30 * time.Second
 
 // New makes a Lane; Run makes it work.
 func New(o Options) *Lane {
 	o.Destination.Concurrency = max(o.Destination.Concurrency, 1)
-	return &Lane{
+	l := &Lane{
 		Destination: o.Destination, store: o.Store, now: o.Now, random: o.Random, grace: o.Grace,
-		log: o.Logger.With("destination", o.Destination.Name),
+		log:     o.Logger.With("destination", o.Destination.Name),
+		started: o.Now(), gate: gate{probe: o.Destination.Probe}, doubles: o.Destination.Mapping.Doubles(),
+		limits: limits{all: limiter(o.Destination.Mapping.Rate()), steps: map[string]*rate.Limiter{}},
 	}
+	if l.gate.probe == 0 {
+		l.gate.probe = defaultProbe
+	}
+	return l
 }
+
+// Paused gives why and since when the destination is paused, "" if it isn't.
+func (l *Lane) Paused() (reason string, since time.Time) { return l.gate.state() }
 
 // How long a lane waits before it asks a store again that couldn't be read or written.
 const (
@@ -123,7 +146,8 @@ func (l *Lane) Run(ctx context.Context) error {
 				if err != nil {
 					broken <- err
 				}
-				if released {
+				l.gate.end()
+				if paused, _ := l.gate.state(); released || paused != "" {
 					select {
 					case back <- struct{}{}:
 					default:
@@ -153,11 +177,15 @@ func (l *Lane) Run(ctx context.Context) error {
 // claim takes one delivery that is due, or says how long until there is one.
 func (l *Lane) claim(ctx context.Context) (*outbox.Task, time.Duration, error) {
 	now := l.now()
+	if wait := l.gate.wait(now); wait > 0 {
+		return nil, wait, nil
+	}
 	tasks, next, err := l.store.Claim(ctx, l.Name, now, 1, outbox.OldestFirst)
 	switch {
 	case err != nil:
 		return nil, storePauseMax, err
 	case len(tasks) > 0:
+		l.gate.take(now)
 		return &tasks[0], 0, nil
 	case next.IsZero():
 		return nil, time.Hour, nil

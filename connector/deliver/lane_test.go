@@ -142,7 +142,7 @@ func hang(release <-chan struct{}) func(context.Context) (*target.Answer, error)
 // finish puts a call with one delivery into the store, as the finish does.
 func (b *bench) finish(id string) outbox.Ref {
 	b.t.Helper()
-	call := connector.Call{Revisions: []connector.Revision{{Record: connector.Record{CallID: id, UUID: id, Attempt: 1, Revision: 1, Outcome: connector.OutcomeConnected}}}}
+	call := connector.Call{FinishedAt: connector.TimeOf(time.Now()), Revisions: []connector.Revision{{Record: connector.Record{CallID: id, UUID: id, Attempt: 1, Revision: 1, Outcome: connector.OutcomeConnected}}}}
 	body, err := json.Marshal(&call)
 	require.NoError(b.t, err)
 	row, err := (&connector.Delivery{State: connector.DeliveryWaiting, Wanted: 1}).Encode()

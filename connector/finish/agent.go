@@ -73,7 +73,9 @@ func (a *agent) stale(before time.Duration) int {
 
 // prune lets go of what has become too old in the agents' timelines. If it fails, it is done the next time.
 func (e *Engine) prune(ctx context.Context) {
-	before := e.clock.Mono() - e.settings.MaxAge - e.settings.Settle - pruneEvery
+	// A call whose end never comes is looked at max_age after its newest event, and that came up to max_age after the
+	// events before it, about which the timeline is asked.
+	before := e.clock.Mono() - 2*e.settings.MaxAge - e.settings.Settle - pruneEvery
 	drops := map[string][]string{}
 	e.mu.Lock()
 	for name, a := range e.agents {

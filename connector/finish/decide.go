@@ -39,6 +39,8 @@ type change struct {
 	events []connector.Arrival // all that the record is made of
 	late   []connector.Arrival // those that came too late to change it
 	drop   []string            // what leaves the open group with it, by ID
+	// timeline is what an amendment was folded with.
+	timeline correlate.Timeline
 }
 
 // decision is what a look comes to.
@@ -75,7 +77,7 @@ func decide(v *view, now time.Duration, s *correlate.Settings) decision {
 		events, from, arrivals = without(events, late), without(from, late), without(arrivals, late)
 	}
 	for _, a := range correlate.Fold(events, frozen, v.timeline, s) {
-		v.attempt(&d, &a, from, arrivals, late, now, s)
+		v.attempt(&d, &a, from, arrivals, late, frozen, now, s)
 	}
 	// A finished call whose only news came too late.
 	for number, idx := range lateOf(late) {
@@ -87,7 +89,7 @@ func decide(v *view, now time.Duration, s *correlate.Settings) decision {
 }
 
 // attempt adds to the decision what is to be done about one attempt.
-func (v *view) attempt(d *decision, a *correlate.Attempt, from []*pending, arrivals []connector.Arrival, late map[int]lateEvent, now time.Duration, s *correlate.Settings) {
+func (v *view) attempt(d *decision, a *correlate.Attempt, from []*pending, arrivals []connector.Arrival, late map[int]lateEvent, frozen correlate.Frozen, now time.Duration, s *correlate.Settings) {
 	c := change{attempt: *a}
 	var newest time.Duration
 	for _, i := range a.Events {
@@ -114,6 +116,7 @@ func (v *view) attempt(d *decision, a *correlate.Attempt, from []*pending, arriv
 	}
 	if a.Frozen {
 		c.of = v.number(a.Record.Attempt)
+		c.timeline = frozen.Timeline[a.Record.Attempt]
 		// The name is the first finish's for good, also where an earlier creation came late.
 		c.attempt.Record.CallID = c.of.call.Record().CallID
 		c.late = lateOf(late)[a.Record.Attempt]

@@ -492,7 +492,7 @@ func TestAgentsNow(t *testing.T) {
 		for i := range 50 {
 			w.post(event("1/2", float64(i), "dewi"))
 		}
-		w.after(5 * time.Hour)
+		w.after(9 * time.Hour)
 		w.post(event("1/2", 100, "dewi"))
 		w.after(time.Hour)
 		items := 0

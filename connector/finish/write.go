@@ -94,6 +94,7 @@ func (e *Engine) amend(ctx context.Context, tx *outbox.Tx, c *change, now time.T
 	if c.record {
 		revision++
 		r := c.attempt.Record
+		call.Timeline = correlate.Used(&r, c.timeline)
 		r.Revision = revision
 		tx.Count = append(tx.Count, outbox.Delta{Day: ref.Day, Name: connector.CountRevisions, N: 1})
 		tx.Count = append(tx.Count, tally(ref.Day, call.Record(), -1)...)

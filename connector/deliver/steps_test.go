@@ -1,0 +1,273 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"wrapup/connector"
+	"wrapup/connector/target"
+)
+
+func body(code int, content string) func(context.Context) (*target.Answer, error) {
+	return func(context.Context) (*target.Answer, error) {
+		return &target.Answer{Status: code, Body: []byte(content)}, nil
+	}
+}
+
+// steps gives the requests as "METHOD path" without their times.
+func (b *bench) steps() (out []string) {
+	for _, r := range b.requests() {
+		f := strings.Fields(r)
+		out = append(out, f[1]+" "+strings.TrimPrefix(f[2], "http://crm.test"))
+	}
+	return out
+}
+
+const ticketOnce = `
+steps:
+  - {name: existing, finds: ticket, lag: 5m, method: GET, path: "/search/${call.call_id}", found: "${response.body.id}"}
+  - {name: contact, method: GET, path: /contact, found: "${response.body.id}"}
+  - {name: ticket, path: /tickets, body: {contact: "${saved.contact}"}, save: {ticket: "${response.body.id}"}}
+  - {name: close, method: PUT, path: "/tickets/${saved.ticket}"}
+`
+
+func TestSteps(t *testing.T) {
+	virtual(t, "in order, with what was saved", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, ticketOnce), nil)
+		b.will(body(200, `{"id":5}`), body(201, `{"id":70000000000000001}`), body(200, `{}`))
+		ref := b.finish("a")
+		d := b.delivery(ref)
+		assert.Equal(t, connector.DeliveryDone, d.State, d.Reason)
+		assert.Equal(t, []string{"GET /contact", "POST /tickets", "PUT /tickets/70000000000000001"}, b.steps())
+		assert.JSONEq(t, `{"saved":{"contact":5,"ticket":70000000000000001}}`, string(d.Progress))
+	})
+	virtual(t, "a retry resumes at the first step that is not done, also over a restart", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, ticketOnce), nil)
+		b.will(body(200, `{"id":5}`), body(201, `{"id":7}`), body(503, ``))
+		ref := b.finish("a")
+		require.Equal(t, connector.DeliveryWaiting, b.delivery(ref).State)
+		b.kill()
+		b.will(body(200, `{}`))
+		b.start()
+		time.Sleep(time.Minute)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
+		assert.Equal(t, []string{"GET /contact", "POST /tickets", "PUT /tickets/7", "PUT /tickets/7"}, b.steps())
+	})
+	virtual(t, "after a lost answer the CRM is asked first, once its search can know", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, ticketOnce), nil)
+		b.will(body(200, `{"id":5}`), lost(true), body(200, `{"id":7}`), body(200, `{}`))
+		ref := b.finish("a")
+		time.Sleep(4 * time.Minute)
+		require.Equal(t, []string{"GET /contact", "POST /tickets"}, b.steps())
+		time.Sleep(2 * time.Minute)
+		d := b.delivery(ref)
+		assert.Equal(t, connector.DeliveryDone, d.State, d.Reason)
+		assert.Equal(t, []string{"GET /contact", "POST /tickets", "GET /search/a", "PUT /tickets/7"}, b.steps(), "found: not created again")
+	})
+	virtual(t, "and what it doesn't find is created again", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, ticketOnce), nil)
+		b.will(body(200, `{"id":5}`), lost(true), body(404, ``), body(201, `{"id":8}`), body(200, `{}`))
+		ref := b.finish("a")
+		time.Sleep(10 * time.Minute)
+		d := b.delivery(ref)
+		assert.Equal(t, connector.DeliveryDone, d.State, d.Reason)
+		assert.Equal(t, []string{"GET /contact", "POST /tickets", "GET /search/a", "POST /tickets", "PUT /tickets/8"}, b.steps())
+	})
+	virtual(t, "also after a crash between the request and its answer", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, ticketOnce), nil)
+		b.will(body(200, `{"id":5}`), hang(nil))
+		ref := b.finish("a")
+		require.Len(t, b.steps(), 2)
+		b.kill()
+		b.will(body(200, `{"id":7}`), body(200, `{}`))
+		b.start()
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
+		assert.Equal(t, []string{"GET /contact", "POST /tickets", "GET /search/a", "PUT /tickets/7"}, b.steps())
+	})
+	virtual(t, "a 2xx that can't be read is in doubt, never done", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, "steps: [{name: log, path: /calls, save: {id: \"${response.body.id}\"}}]"), nil)
+		b.will(body(200, `<html>`))
+		d := b.delivery(b.finish("a"))
+		assert.Equal(t, connector.DeliveryParked, d.State)
+		assert.Contains(t, d.Reason, "can't be read")
+	})
+	virtual(t, "an error inside a 200 is dead, with the CRM's own sentence", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, "steps: [{name: log, path: /calls, answers: {success: \"${response.body.ok}\", error: \"${response.body.why}\"}}]"), nil)
+		b.will(body(200, `{"ok":false,"why":"no such owner"}`))
+		d := b.delivery(b.finish("a"))
+		assert.Equal(t, connector.DeliveryDead, d.State)
+		assert.Contains(t, d.Reason, "no such owner")
+	})
+}
+
+func TestHolds(t *testing.T) {
+	const patient = `steps:
+  - {name: contact, method: GET, path: /contact, found: "${response.body.id}", not_found: {hold: 1h, then: continue}}
+  - {name: log, path: /calls, repeat: safe}`
+	virtual(t, "a lookup that finds nothing holds the call, and it goes on when it does", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, patient), nil)
+		b.will(body(404, ``))
+		ref := b.finish("a")
+		time.Sleep(12 * time.Minute)
+		d := b.delivery(ref)
+		assert.Equal(t, connector.DeliveryWaiting, d.State)
+		assert.Contains(t, d.Reason, "held")
+		assert.Zero(t, d.Failed, "waiting costs no attempt")
+		b.will(body(200, `{"id":1}`))
+		time.Sleep(5 * time.Minute)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
+	})
+	virtual(t, "not for longer than it says", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, patient), nil)
+		b.will(body(404, ``))
+		ref := b.finish("a")
+		time.Sleep(59 * time.Minute)
+		require.Equal(t, connector.DeliveryWaiting, b.delivery(ref).State)
+		b.kill() // holding goes on over a restart
+		b.start()
+		b.will(body(404, ``), body(200, ``))
+		time.Sleep(2 * time.Minute)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State, "%s %v", b.delivery(ref).Reason, b.requests())
+		steps := b.steps()
+		assert.Equal(t, "POST /calls", steps[len(steps)-1])
+	})
+	virtual(t, "wait holds a finished call before the first send", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, "wait: 2m\nsteps: [{name: log, path: /calls, repeat: safe}]"), nil)
+		b.will(status(200))
+		ref := b.finish("a")
+		time.Sleep(119 * time.Second)
+		require.Empty(t, b.steps())
+		b.amend(ref)
+		time.Sleep(2 * time.Second)
+		assert.Len(t, b.steps(), 1)
+		assert.Equal(t, 2, b.delivery(ref).Done, "the newest is what is sent")
+	})
+}
+
+func TestSession(t *testing.T) {
+	const withLogin = `
+session: {method: GET, path: /login, save: {token: "${response.body.token}"}}
+each: {headers: {Token: "${session.token}"}, answers: {reauth: "${response.status == 419}"}}
+steps: [{name: log, path: /calls, repeat: never}]
+`
+	virtual(t, "one login for all calls", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, withLogin), func(d *Destination) { d.Concurrency = 4 })
+		b.will(body(200, `{"token":"t1"}`), status(200))
+		for i := range 8 {
+			b.finish(fmt.Sprint("call", i))
+		}
+		steps := b.steps()
+		require.Len(t, steps, 9)
+		assert.Equal(t, "GET /login", steps[0])
+		assert.NotContains(t, steps[1:], "GET /login")
+	})
+	virtual(t, "renewed once when it has expired; the call doesn't notice", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, withLogin), nil)
+		b.will(body(200, `{"token":"t1"}`), status(419), body(200, `{"token":"t2"}`), status(200))
+		d := b.delivery(b.finish("a"))
+		assert.Equal(t, connector.DeliveryDone, d.State, d.Reason)
+		assert.Equal(t, []string{"GET /login", "POST /calls", "GET /login", "POST /calls"}, b.steps())
+	})
+	virtual(t, "credentials that are no good pause the destination, and no call is dead", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, withLogin), nil)
+		b.will(status(403))
+		ref := b.finish("a")
+		for i := range 20 {
+			b.finish(fmt.Sprint("call", i))
+		}
+		time.Sleep(10 * time.Minute)
+		assert.LessOrEqual(t, len(b.steps()), 21, "one probe per 30 seconds")
+		d := b.delivery(ref)
+		assert.Equal(t, connector.DeliveryWaiting, d.State)
+		assert.Contains(t, d.Reason, "paused: the login answered 403")
+		assert.Zero(t, d.Failed)
+	})
+}
+
+func TestPause(t *testing.T) {
+	virtual(t, "401 pauses the destination; it resumes slowly once it answers again", func(t *testing.T) {
+		b := newBench(t, recordMapping(t), func(d *Destination) { d.Concurrency = 4; d.GiveUpAfter = time.Minute })
+		b.will(status(401))
+		var refs []string
+		for i := range 100 {
+			b.finish(fmt.Sprint("call", i))
+		}
+		time.Sleep(2 * time.Hour)
+		probes := len(b.requests())
+		assert.InDelta(t, 240, probes, 6)
+		for _, r := range b.requests()[4:] {
+			refs = append(refs, strings.Fields(r)[3])
+		}
+		assert.NotEqual(t, refs[0], refs[1], "another call each time")
+		b.will(status(200))
+		time.Sleep(30 * time.Second)
+		after := len(b.requests()) - probes
+		assert.Greater(t, after, 0)
+		time.Sleep(2 * time.Second)
+		assert.Less(t, len(b.requests())-probes, 20, "slowly at first")
+		time.Sleep(2 * time.Minute)
+		depth, err := b.store.Depth(t.Context(), "crm")
+		require.NoError(t, err)
+		assert.Zero(t, depth.Waiting+depth.Buried, "all delivered, none dead")
+	})
+}
+
+func TestGateRamp(t *testing.T) {
+	g := &gate{probe: 30 * time.Second}
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	assert.Zero(t, g.wait(now))
+	assert.True(t, g.down(now, "401"))
+	assert.False(t, g.down(now, "401"))
+	assert.Equal(t, 30*time.Second, g.wait(now))
+	now = now.Add(30 * time.Second)
+	assert.Zero(t, g.wait(now))
+	g.take(now)
+	assert.Equal(t, time.Minute, g.wait(now), "one probe at a time")
+	assert.True(t, g.up(now))
+	g.end()
+	var perSecond []int
+	for range 13 {
+		taken := 0
+		for end := now.Add(time.Second); now.Before(end); {
+			if wait := g.wait(now); wait > 0 {
+				now = now.Add(wait)
+				continue
+			}
+			g.take(now)
+			taken++
+			if taken > 2000 {
+				now = end
+			}
+		}
+		perSecond = append(perSecond, taken)
+	}
+	for i := 1; i < 9; i++ {
+		assert.InDelta(t, 2*perSecond[i-1], perSecond[i], float64(perSecond[i-1])/2+2, "%v", perSecond)
+	}
+	assert.Greater(t, perSecond[12], 2000, "in the end without a limit: %v", perSecond)
+}
+
+func TestRates(t *testing.T) {
+	virtual(t, "requests, not calls, and a step's own on top", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, `
+rate: 2/s
+steps:
+  - {name: contact, method: GET, path: /contact, rate: 1/s, found: "${response.body.id}"}
+  - {name: log, path: /calls, repeat: safe}`), func(d *Destination) { d.Concurrency = 8 })
+		b.will(body(200, `{"id":1}`))
+		for i := range 20 {
+			b.finish(fmt.Sprint("call", i))
+		}
+		time.Sleep(10 * time.Second)
+		assert.InDelta(t, 20, len(b.requests()), 2)
+		time.Sleep(time.Minute)
+		assert.Len(t, b.requests(), 40)
+	})
+}
