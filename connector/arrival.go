@@ -11,8 +11,9 @@ type Arrival struct {
 
 // The store keeps the events of a call in one group and those of an agent's timeline in another.
 const (
-	callGroup  = "call/"
-	agentGroup = "agent/"
+	callGroup        = "call/"
+	agentGroup       = "agent/"
+	destinationGroup = "destination/"
 )
 
 // CallGroup names the group of the calls with this uuid.
@@ -20,6 +21,14 @@ func CallGroup(uuid string) string { return callGroup + uuid }
 
 // AgentGroup names the group of an agent's timeline; agent is what [Event.Agent] gives.
 func AgentGroup(agent string) string { return agentGroup + agent }
+
+// DestinationGroup names the group of what is kept of a destination: that it is paused by a person.
+func DestinationGroup(name string) string { return destinationGroup + name }
+
+// ParseDestinationGroup gives the destination that a group is about, false if it is about none.
+func ParseDestinationGroup(group string) (name string, ok bool) {
+	return strings.CutPrefix(group, destinationGroup)
+}
 
 // ParseGroup gives the uuid or the agent that a group is about; one of them is empty, or both if it is no such group.
 func ParseGroup(group string) (uuid, agent string) {

@@ -39,6 +39,8 @@ type Delivery struct {
 	// Tried is for how long it has been tried in vain, in microseconds: the time between attempts, as far as attempts were
 	// possible in it.
 	Tried int64 `json:"tried,omitempty"`
+	// RefusedAt is when it was first refused with a 403 or 404 of which it isn't clear whose fault it is; 0 if it wasn't.
+	RefusedAt Time `json:"refused_at,omitempty"`
 	// Next is when it is tried again.
 	Next Time `json:"next,omitempty"`
 	// Reason of the state, in words.
@@ -77,6 +79,13 @@ func (d *Delivery) Fail(now Time, slack int64) {
 	}
 	d.Failed++
 	d.LastFailed = now
+}
+
+// Idle notes a time in which no attempt was possible: it doesn't count as tried.
+func (d *Delivery) Idle(now Time) {
+	if d.Failed > 0 {
+		d.LastFailed = now
+	}
 }
 
 // Succeed forgets failures.

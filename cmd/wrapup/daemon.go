@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"wrapup/configs"
+	"wrapup/connector"
 	"wrapup/connector/admin"
 	"wrapup/connector/correlate"
 	"wrapup/connector/deliver"
@@ -72,7 +73,11 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return errors.Join(err, listener.Close())
 	}
 
-	stopLanes := d.deliver(ctx, store, fail)
+	lanes := d.lanes(store)
+	if err := restore(ctx, store, lanes); err != nil {
+		return errors.Join(err, listener.Close(), socket.Close())
+	}
+	stopLanes := runLanes(ctx, lanes, fail)
 	defer stopLanes()
 	stopEngine := start(ctx, fail, engine.Run)
 	defer stopEngine()
@@ -154,15 +159,21 @@ func (d *daemon) destinations() []string {
 	return names
 }
 
-// deliver starts a lane for each destination.
-func (d *daemon) deliver(ctx context.Context, store *bolt.Store, fail context.CancelCauseFunc) (stop func()) {
-	var stops []func()
+// lane is a destination's lane and its connections.
+type lane struct {
+	*deliver.Lane
+	client *target.Client
+}
+
+// lanes makes a lane for each destination.
+func (d *daemon) lanes(store *bolt.Store) []lane {
+	var lanes []lane
 	for i := range d.config.Destinations {
 		c := &d.config.Destinations[i]
 		client := target.New(target.Options{
 			Timeout: time.Duration(c.Timeout), Auth: authentication(c.Auth), Connections: c.Concurrency, UserAgent: "wrapup/" + version,
 		})
-		lane := deliver.New(deliver.Options{
+		lanes = append(lanes, lane{client: client, Lane: deliver.New(deliver.Options{
 			Destination: deliver.Destination{
 				Name: c.Name, Mapping: c.Compiled, Sender: client, Concurrency: c.Concurrency,
 				Backoff:     outbox.Backoff{First: time.Duration(c.Retry.First), Max: time.Duration(c.Retry.Max)},
@@ -171,11 +182,40 @@ func (d *daemon) deliver(ctx context.Context, store *bolt.Store, fail context.Ca
 				SecretURL:   c.URL.Secret(),
 			},
 			Store: store, Now: time.Now, Random: rand.Float64, Logger: d.log, Grace: stopDelivery,
-		})
-		end := start(ctx, fail, lane.Run)
+		})})
+	}
+	return lanes
+}
+
+// restore hands the lanes what earlier processes stored of their destinations.
+func restore(ctx context.Context, store *bolt.Store, lanes []lane) error {
+	err := store.Open(ctx, func(group string, items []outbox.Item) error {
+		name, ok := connector.ParseDestinationGroup(group)
+		for _, l := range lanes {
+			for _, item := range items {
+				if ok && l.Name == name {
+					if err := l.Restore(item); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, outbox.ErrDamaged) { // it is in the log already
+		return nil
+	}
+	return err
+}
+
+// runLanes runs the lanes until the returned function is called.
+func runLanes(ctx context.Context, lanes []lane, fail context.CancelCauseFunc) (stop func()) {
+	var stops []func()
+	for _, l := range lanes {
+		end := start(ctx, fail, l.Run)
 		stops = append(stops, func() {
 			end()
-			client.Close()
+			l.client.Close()
 		})
 	}
 	return func() {

@@ -125,6 +125,7 @@ func (w *work) hold(ctx context.Context, action mappings.Action) error {
 	if action.Hold.Table != "" {
 		again = holdTable
 	}
+	w.delivery.Idle(connector.TimeOf(now))
 	return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "held: " + action.Reason, due: now.Add(min(again, action.Hold.For))})
 }
 
@@ -141,6 +142,12 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	if due := w.delivery.Unsure[action.Finds].Time().Add(action.Lag); action.Finds != "" && w.now().Before(due) {
 		return true, w.settle(ctx, ending{state: connector.DeliveryWaiting, due: due,
 			reason: "step " + action.Finds + " may have been done; whether it was, the CRM can be asked after " + action.Lag.String()})
+	}
+	if call.Sent == nil && !action.Lookup && !w.counted {
+		if reason := w.gate.braked(w.now()); reason != "" {
+			return true, w.stop(ctx, reason)
+		}
+		w.counted = true
 	}
 	w.delivery.Sending = record.Revision
 	if !action.Repeat.Safe && !maybeSent {

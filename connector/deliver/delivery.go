@@ -30,6 +30,8 @@ type work struct {
 	dirty bool
 	// sentAt is when the last request went out.
 	sentAt time.Time
+	// counted says that the brake knows of this attempt.
+	counted bool
 	// renewed says that the credentials were renewed for this attempt already.
 	renewed bool
 }

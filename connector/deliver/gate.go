@@ -1,20 +1,28 @@
 package deliver
 
 import (
+	"fmt"
 	"sync"
 	"time"
+
+	"wrapup/mappings"
 )
 
-// gate says when a lane may take the next delivery. A destination that is in trouble itself (credentials, certificates)
-// is paused: one delivery per probe interval goes out to see whether it has recovered, another one each time. Then the
-// lane resumes slowly, because a system that comes back is not at its best. The gate has no clock.
+// gate says when a lane may take the next delivery. It has no clock.
+//
+// A destination that is in trouble itself (its credentials are refused, it answers nobody) is paused: one delivery per
+// probe interval goes out to see whether it has recovered, another one each time. Then the lane resumes slowly, because a
+// system that comes back is not at its best. A destination that a person paused, or that the brake stopped, waits for a
+// person.
 type gate struct {
 	probe time.Duration
+	brake mappings.Rate
 
 	mu sync.Mutex
-	// paused is why the destination is paused, "" if it isn't; since when.
+	// paused is why the destination is paused, "" if it isn't; since when. held says that only a person resumes it.
 	paused string
 	since  time.Time
+	held   bool
 	// next is when the next delivery may be taken: of a paused destination the next probe.
 	next time.Time
 	// probing says that a probe is under way.
@@ -22,20 +30,31 @@ type gate struct {
 	// ramp is the gap between two deliveries while the lane resumes; it halves with each second. 0: no ramp.
 	ramp    time.Duration
 	rampEnd time.Time // when the gap halves next
+	// suspects are the calls that failed since the last success, each once: several of them in a row mean that it is not
+	// the calls.
+	suspects map[string]bool
+	// success is when the last request was taken.
+	success time.Time
+	// created are when the latest calls were logged, as many as the brake allows.
+	created []time.Time
 }
 
-// rampFirst is the gap between deliveries right after a resume; below rampLast there is none any more.
 const (
+	// rampFirst is the gap between deliveries right after a resume; below rampLast there is none any more.
 	rampFirst = time.Second
 	rampLast  = time.Millisecond
+	// suspectsRefused and suspectsFailed are how many calls in a row have to be refused with 403 or 404, or to fail, before
+	// it counts as the destination's trouble.
+	suspectsRefused = 3
+	suspectsFailed  = 5
 )
 
-// wait says how long until the next delivery may be taken: 0 is now. It is a minute at most while a probe is under way,
-// whose end wakes the lane.
+// wait says how long until the next delivery may be taken: 0 is now. Where only an event can change that it is a minute:
+// whatever changes it wakes the lane.
 func (g *gate) wait(now time.Time) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.probing {
+	if g.held || g.probing {
 		return time.Minute
 	}
 	return max(0, g.next.Sub(now))
@@ -72,6 +91,13 @@ func (g *gate) end() {
 func (g *gate) down(now time.Time, reason string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.pause(now, reason)
+}
+
+func (g *gate) pause(now time.Time, reason string) bool {
+	if g.held {
+		return false
+	}
 	news := g.paused == ""
 	if news {
 		g.since = now
@@ -80,11 +106,40 @@ func (g *gate) down(now time.Time, reason string) bool {
 	return news
 }
 
-// up says that the destination answered as a destination should. It is true if that is news.
+// suspect says that a call was refused or failed in a way that may be the destination's fault; so many different calls in
+// a row, without a success between them, mean that it is. down is whether the destination is paused now, news whether that
+// is new.
+func (g *gate) suspect(now time.Time, call, reason string, enough int) (down, news bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.suspects == nil {
+		g.suspects = map[string]bool{}
+	}
+	g.suspects[call] = true
+	if g.paused == "" && len(g.suspects) < enough {
+		return false, false
+	}
+	return true, g.pause(now, reason)
+}
+
+// up says that a request was taken. It is true if the destination had been paused.
 func (g *gate) up(now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.paused == "" {
+	g.success = now
+	clear(g.suspects)
+	return g.back(now)
+}
+
+// answers says that the destination refused a call as a destination should: it is there. It is true if it had been paused.
+func (g *gate) answers(now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.back(now)
+}
+
+func (g *gate) back(now time.Time) bool {
+	if g.paused == "" || g.held {
 		return false
 	}
 	g.paused, g.since = "", time.Time{}
@@ -92,9 +147,52 @@ func (g *gate) up(now time.Time) bool {
 	return true
 }
 
-// state gives why and since when the destination is paused, "" if it isn't.
-func (g *gate) state() (paused string, since time.Time) {
+// tookSince says that a request was taken after the given time.
+func (g *gate) tookSince(t time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.paused, g.since
+	return !g.success.Before(t)
+}
+
+// braked asks whether one more call may be logged now, and counts it. If not, the destination is held for a person: so
+// many calls at once are more likely a mistake than calls.
+func (g *gate) braked(now time.Time) (reason string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.brake.N == 0 {
+		return ""
+	}
+	for len(g.created) > 0 && now.Sub(g.created[0]) >= g.brake.Per {
+		g.created = g.created[1:]
+	}
+	if len(g.created) < g.brake.N {
+		g.created = append(g.created, now)
+		return ""
+	}
+	reason = fmt.Sprintf("the brake: more than %d calls in %s would be logged", g.brake.N, g.brake.Per)
+	g.paused, g.since, g.held = reason, now, true
+	return reason
+}
+
+// hold pauses the destination until a person resumes it.
+func (g *gate) hold(since time.Time, reason string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.paused, g.since, g.held, g.ramp = reason, since, true, 0
+}
+
+// resume ends any pause, slowly.
+func (g *gate) resume(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.paused, g.since, g.held, g.created = "", time.Time{}, false, nil
+	clear(g.suspects)
+	g.ramp, g.rampEnd, g.next = rampFirst, now.Add(time.Second), now
+}
+
+// state gives why and since when the destination is paused, "" if it isn't, and whether it waits for a person.
+func (g *gate) state() (paused string, since time.Time, held bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.paused, g.since, g.held
 }

@@ -73,6 +73,8 @@ type Lane struct {
 	// started is when the lane was made: what was due before that may have been sent by a process that is gone.
 	started time.Time
 	gate    gate
+	woken   chan struct{} // something changed that the lane may be waiting for
+	turns   int           // of claims, for the share of fresh calls
 	session session
 	limits  limits
 	// doubles are the steps that could log a call twice.
@@ -87,7 +89,8 @@ func New(o Options) *Lane {
 	l := &Lane{
 		Destination: o.Destination, store: o.Store, now: o.Now, random: o.Random, grace: o.Grace,
 		log:     o.Logger.With("destination", o.Destination.Name),
-		started: o.Now(), gate: gate{probe: o.Destination.Probe}, doubles: o.Destination.Mapping.Doubles(),
+		started: o.Now(), woken: make(chan struct{}, 1),
+		gate: gate{probe: o.Destination.Probe, brake: o.Destination.Mapping.Brake()}, doubles: o.Destination.Mapping.Doubles(),
 		limits: limits{all: limiter(o.Destination.Mapping.Rate()), steps: map[string]*rate.Limiter{}},
 	}
 	if l.gate.probe == 0 {
@@ -95,9 +98,6 @@ func New(o Options) *Lane {
 	}
 	return l
 }
-
-// Paused gives why and since when the destination is paused, "" if it isn't.
-func (l *Lane) Paused() (reason string, since time.Time) { return l.gate.state() }
 
 // How long a lane waits before it asks a store again that couldn't be read or written.
 const (
@@ -117,7 +117,6 @@ func (l *Lane) Run(ctx context.Context) error {
 		working sync.WaitGroup
 		free    = make(chan struct{}, l.Concurrency) // a token for each worker that may be started
 		broken  = make(chan error, l.Concurrency)
-		back    = make(chan struct{}, 1) // a delivery was given back
 	)
 	defer working.Wait()
 	for range l.Concurrency {
@@ -147,11 +146,8 @@ func (l *Lane) Run(ctx context.Context) error {
 					broken <- err
 				}
 				l.gate.end()
-				if paused, _ := l.gate.state(); released || paused != "" {
-					select {
-					case back <- struct{}{}:
-					default:
-					}
+				if paused, _, _ := l.gate.state(); released || paused != "" {
+					l.poke()
 				}
 				free <- struct{}{}
 			})
@@ -168,7 +164,7 @@ func (l *Lane) Run(ctx context.Context) error {
 		case err := <-broken:
 			return err
 		case <-l.store.Ready(l.Name):
-		case <-back:
+		case <-l.woken:
 		case <-timer.C:
 		}
 	}
@@ -180,7 +176,14 @@ func (l *Lane) claim(ctx context.Context) (*outbox.Task, time.Duration, error) {
 	if wait := l.gate.wait(now); wait > 0 {
 		return nil, wait, nil
 	}
-	tasks, next, err := l.store.Claim(ctx, l.Name, now, 1, outbox.OldestFirst)
+	// Every other claim takes the freshest call: after an outage sales sees today's calls while yesterday's are caught up.
+	order := outbox.OldestFirst
+	if paused, _, _ := l.gate.state(); paused == "" { // but each probe is another call
+		if l.turns++; l.turns%2 == 0 {
+			order = outbox.NewestFirst
+		}
+	}
+	tasks, next, err := l.store.Claim(ctx, l.Name, now, 1, order)
 	switch {
 	case err != nil:
 		return nil, storePauseMax, err

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -33,6 +34,7 @@ type bench struct {
 	fault   func(commit func() error) error // of the store's commits
 	began   time.Time
 	stop    func()
+	lane    *Lane
 	wrap    func(Store) Store // around the store that the lane sees
 
 	mu      sync.Mutex
@@ -57,6 +59,22 @@ func newBench(t *testing.T, mapping *mappings.Mapping, change func(*Destination)
 	return b
 }
 
+// open opens the store without a lane on it.
+func (b *bench) open() *bolt.Store {
+	store, err := bolt.Open(b.path, bolt.Options{})
+	require.NoError(b.t, err)
+	b.store = store
+	return store
+}
+
+// lastKey is the Idempotency-Key of the last request.
+func (b *bench) lastKey() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	words := strings.Fields(b.got[len(b.got)-1])
+	return words[len(words)-1]
+}
+
 func (b *bench) start() {
 	var err error
 	b.store, err = bolt.Open(b.path, bolt.Options{Commit: func(commit func() error) error {
@@ -73,6 +91,15 @@ func (b *bench) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	lane := New(b.options)
+	b.lane = lane
+	require.NoError(b.t, b.store.Open(ctx, func(group string, items []outbox.Item) error {
+		for _, item := range items {
+			if name, ok := connector.ParseDestinationGroup(group); ok && name == "crm" {
+				require.NoError(b.t, lane.Restore(item))
+			}
+		}
+		return nil
+	}))
 	go func() { done <- lane.Run(ctx) }()
 	b.stop = func() {
 		cancel()

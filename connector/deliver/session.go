@@ -53,7 +53,7 @@ func (w *work) login(ctx context.Context, action mappings.Action, call mappings.
 		s.values = j.Values
 		s.serial++
 		return verdict
-	case verdict.Kind == target.Done, verdict.Kind == target.Dead:
+	case verdict.Kind == target.Done, verdict.Kind == target.Dead, verdict.Kind == target.Suspect:
 		// A login that is refused is the destination's trouble, not the call's.
 		verdict.Kind = target.Down
 	}

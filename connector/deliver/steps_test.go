@@ -271,3 +271,119 @@ steps:
 		assert.Len(t, b.requests(), 40)
 	})
 }
+
+func TestSuspects(t *testing.T) {
+	// The CRM refuses some calls and takes others, by what their body says.
+	refusing := func(b *bench, refused func(key string) bool, code int) {
+		b.will(func(context.Context) (*target.Answer, error) {
+			key := b.lastKey()
+			if refused(key) {
+				return &target.Answer{Status: code}, nil
+			}
+			return &target.Answer{Status: 200}, nil
+		})
+	}
+	virtual(t, "a 403 for one call among good ones is that call's fault", func(t *testing.T) {
+		b := newBench(t, recordMapping(t), nil)
+		refusing(b, func(key string) bool { return key == "bad:1" }, 403)
+		bad := b.finish("bad")
+		b.delivery(bad)
+		require.Equal(t, connector.DeliveryWaiting, b.delivery(bad).State, "nobody knows yet")
+		good := b.finish("good")
+		require.Equal(t, connector.DeliveryDone, b.delivery(good).State)
+		time.Sleep(10 * time.Second)
+		d := b.delivery(bad)
+		assert.Equal(t, connector.DeliveryDead, d.State)
+		assert.Contains(t, d.Reason, "403")
+	})
+	virtual(t, "three in a row pause the destination, and none is dead", func(t *testing.T) {
+		b := newBench(t, recordMapping(t), nil)
+		refusing(b, func(string) bool { return true }, 404)
+		for i := range 50 {
+			b.finish(fmt.Sprint("call", i))
+		}
+		time.Sleep(time.Hour)
+		assert.InDelta(t, 122, len(b.requests()), 5, "one probe per 30 seconds")
+		refusing(b, func(string) bool { return false }, 0)
+		time.Sleep(5 * time.Minute)
+		depth, err := b.store.Depth(t.Context(), "crm")
+		require.NoError(t, err)
+		assert.Zero(t, depth.Waiting+depth.Buried)
+	})
+	virtual(t, "a CRM that answers nobody is not hammered, and waiting for it doesn't run the time to give up", func(t *testing.T) {
+		b := newBench(t, recordMapping(t), nil)
+		b.will(lost(false))
+		for i := range 50 {
+			b.finish(fmt.Sprint("call", i))
+		}
+		time.Sleep(4 * time.Hour) // an hour of attempts would be enough to give up
+		assert.InDelta(t, 4*120, len(b.requests()), 20)
+		b.will(status(200))
+		time.Sleep(5 * time.Minute)
+		depth, err := b.store.Depth(t.Context(), "crm")
+		require.NoError(t, err)
+		assert.Zero(t, depth.Waiting+depth.Buried)
+	})
+}
+
+func TestPausedByAPerson(t *testing.T) {
+	virtual(t, "nothing is sent until somebody resumes, over restarts", func(t *testing.T) {
+		b := newBench(t, recordMapping(t), nil)
+		b.will(status(200))
+		require.NoError(t, b.lane.Pause(t.Context(), "the CRM is being moved"))
+		b.finish("a")
+		time.Sleep(24 * time.Hour)
+		require.Empty(t, b.requests())
+		b.kill()
+		b.start()
+		reason, _, held := b.lane.Paused()
+		assert.Equal(t, "the CRM is being moved", reason)
+		assert.True(t, held)
+		time.Sleep(time.Hour)
+		require.Empty(t, b.requests())
+		require.NoError(t, b.lane.Resume(t.Context()))
+		assert.Len(t, b.requests(), 1)
+		b.kill()
+		b.start()
+		reason, _, _ = b.lane.Paused()
+		assert.Empty(t, reason)
+	})
+	virtual(t, "the brake holds the destination when too many calls would be logged at once", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, "brake: 10/h\nsteps: [{name: log, path: /calls, repeat: safe}]"), func(d *Destination) { d.Concurrency = 4 })
+		b.will(status(200))
+		for i := range 30 {
+			b.finish(fmt.Sprint("call", i))
+		}
+		time.Sleep(24 * time.Hour)
+		require.Len(t, b.requests(), 10)
+		reason, _, held := b.lane.Paused()
+		assert.True(t, held)
+		assert.Contains(t, reason, "10 calls in 1h0m0s")
+		b.kill()
+		b.start()
+		time.Sleep(time.Hour)
+		require.Len(t, b.requests(), 10, "also over a restart")
+		require.NoError(t, b.lane.Resume(t.Context()))
+		time.Sleep(time.Minute)
+		assert.Len(t, b.requests(), 20, "a person may say go on, for as many again")
+	})
+}
+
+func TestFreshCallsAreNotStuckBehindABacklog(t *testing.T) {
+	virtual(t, "every other claim takes the freshest", func(t *testing.T) {
+		b := newBench(t, recordMapping(t), nil)
+		b.kill()
+		store := b.open()
+		for i := range 100 {
+			b.finish(fmt.Sprint("old", i))
+			time.Sleep(time.Second)
+		}
+		b.finish("fresh")
+		require.NoError(t, store.Close())
+		b.will(status(200))
+		b.start()
+		got := b.requests()
+		require.Len(t, got, 101)
+		assert.Contains(t, got[0]+got[1], "fresh:1")
+	})
+}

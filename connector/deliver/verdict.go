@@ -63,54 +63,122 @@ const retrySlack = time.Minute
 // judged does what the verdict on a step's request says; safe says that the request may be sent again. settled is false
 // if the next step is to be done now.
 func (w *work) judged(ctx context.Context, record *connector.Record, action mappings.Action, v target.Verdict, safe bool) (settled bool, err error) {
-	log := w.log.With("call_id", record.CallID, "revision", record.Revision, "step", action.Step)
 	now := w.now()
-	if v.Kind == target.Done || v.Kind == target.Dead {
-		if w.gate.up(now) {
-			w.log.Info("the destination is back; deliveries resume slowly")
-		}
-	}
 	switch v.Kind {
 	case stopped:
 		return false, context.Canceled
 	case target.Done:
+		w.up(now)
 		delete(w.delivery.Unsure, action.Step)
 		w.delivery.Succeed()
+		w.delivery.RefusedAt = 0
 		w.dirty = true
-		log.Debug("sent")
 		return false, nil
 	case target.Dead:
-		w.delivery.Sending = 0
-		delete(w.delivery.Unsure, action.Step)
-		log.Error("a call was refused; it is dead", "reason", v.Reason)
-		return true, w.settle(ctx, ending{state: connector.DeliveryDead, reason: v.Reason})
-	case target.Down:
-		// The destination is in trouble, not the record: no attempt is counted, and another record is the next probe.
-		delete(w.delivery.Unsure, action.Step)
-		if w.gate.down(now, v.Reason) {
-			w.log.Error("the destination is paused; it is tried again now and then", "reason", v.Reason, "every", w.gate.probe)
+		if w.gate.answers(now) {
+			w.log.Info("the destination is back; deliveries resume slowly")
 		}
-		return true, w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the destination is paused: " + v.Reason,
-			due: now.Add(max(w.gate.probe, v.After))})
+		return true, w.dead(ctx, record, action, v.Reason)
+	case target.Suspect:
+		return true, w.suspect(ctx, record, action, v, now)
+	case target.Down:
+		w.down(now, v.Reason)
+		return true, w.pausedUntil(ctx, action, v, now)
 	case target.Unsure:
 		if !safe && !w.RetryUnsure && slices.Contains(w.doubles, action.Step) {
-			log.Error("a call may have been delivered; it is parked", "reason", v.Reason)
+			w.gate.suspect(now, record.CallID, v.Reason, suspectsFailed)
+			w.log.Error("a call may have been delivered; it is parked", "call_id", record.CallID, "step", action.Step, "reason", v.Reason)
 			return true, w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: " + v.Reason})
 		}
 		w.unsure(action.Step)
 	default: // the request had no effect
 		delete(w.delivery.Unsure, action.Step)
 	}
+	return true, w.failed(ctx, record, v, now)
+}
+
+// up notes that the destination took a request.
+func (w *work) up(now time.Time) {
+	if w.gate.up(now) {
+		w.log.Info("the destination is back; deliveries resume slowly")
+	}
+}
+
+// down pauses the destination.
+func (w *work) down(now time.Time, reason string) {
+	if w.gate.down(now, reason) {
+		w.log.Error("the destination is paused; it is tried again now and then", "reason", reason, "every", w.gate.probe)
+	}
+}
+
+// dead ends a delivery that the destination will never take.
+func (w *work) dead(ctx context.Context, record *connector.Record, action mappings.Action, reason string) error {
+	w.delivery.Sending, w.delivery.RefusedAt = 0, 0
+	delete(w.delivery.Unsure, action.Step)
+	w.log.Error("a call was refused; it is dead", "call_id", record.CallID, "step", action.Step, "reason", reason)
+	return w.settle(ctx, ending{state: connector.DeliveryDead, reason: reason})
+}
+
+// pausedUntil settles a call that met a destination in trouble: no attempt is counted, and another call is the next probe.
+func (w *work) pausedUntil(ctx context.Context, action mappings.Action, v target.Verdict, now time.Time) error {
+	delete(w.delivery.Unsure, action.Step)
+	w.delivery.Idle(connector.TimeOf(now))
+	return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the destination is paused: " + v.Reason,
+		due: now.Add(max(w.gate.probe, v.After))})
+}
+
+// suspect settles a call that was refused with a 403 or 404. Where another call was taken since it was first refused, it
+// is this call's fault. Where several are refused one after the other it is the destination's. Until then nobody knows.
+func (w *work) suspect(ctx context.Context, record *connector.Record, action mappings.Action, v target.Verdict, now time.Time) error {
+	if w.delivery.RefusedAt.Known() && w.gate.tookSince(w.delivery.RefusedAt.Time()) {
+		return w.dead(ctx, record, action, v.Reason)
+	}
+	if !w.delivery.RefusedAt.Known() {
+		w.delivery.RefusedAt = connector.TimeOf(now)
+	}
+	delete(w.delivery.Unsure, action.Step)
+	down, news := w.gate.suspect(now, record.CallID, v.Reason, suspectsRefused)
+	if news {
+		w.log.Error("several calls were refused in a row: the destination is paused; it is tried again now and then", "reason", v.Reason)
+	}
+	if down {
+		return w.pausedUntil(ctx, action, v, now)
+	}
+	return w.failed(ctx, record, v, now)
+}
+
+// failed settles a call whose attempt had no success and that is tried again. Where the destination doesn't answer anybody
+// it is paused, and the attempt doesn't count.
+func (w *work) failed(ctx context.Context, record *connector.Record, v target.Verdict, now time.Time) error {
+	if v.After == 0 { // who says when to come back is there
+		down, news := w.gate.suspect(now, record.CallID, v.Reason, suspectsFailed)
+		if news {
+			w.log.Error("the destination is paused, for it fails with every call; it is tried again now and then", "reason", v.Reason)
+		}
+		if down {
+			w.delivery.Idle(connector.TimeOf(now))
+			return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the destination is paused: " + v.Reason, due: now.Add(w.gate.probe)})
+		}
+	}
 	w.delivery.Fail(connector.TimeOf(now), retrySlack.Microseconds())
 	if time.Duration(w.delivery.Tried)*time.Microsecond >= w.GiveUpAfter {
 		reason := fmt.Sprintf("given up after %s: %s", w.GiveUpAfter, v.Reason)
-		log.Error("a call can't be delivered; it is dead", "reason", reason)
-		return true, w.settle(ctx, ending{state: connector.DeliveryDead, reason: reason})
+		w.log.Error("a call can't be delivered; it is dead", "call_id", record.CallID, "reason", reason)
+		return w.settle(ctx, ending{state: connector.DeliveryDead, reason: reason})
 	}
 	// Never sooner than asked.
 	delay := max(w.Backoff.Delay(w.delivery.Failed, w.random()), v.After)
-	log.Warn("a call is not delivered yet; it is tried again", "reason", v.Reason, "failed", w.delivery.Failed, "in", delay)
-	return true, w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: v.Reason, due: now.Add(delay)})
+	w.log.Warn("a call is not delivered yet; it is tried again", "call_id", record.CallID, "reason", v.Reason, "failed", w.delivery.Failed, "in", delay)
+	return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: v.Reason, due: now.Add(delay)})
+}
+
+// stop holds the destination for a person, because of the brake.
+func (w *work) stop(ctx context.Context, reason string) error {
+	w.log.Error("the destination is held until somebody resumes it", "reason", reason)
+	if err := w.remember(context.WithoutCancel(ctx), heldPause{Reason: reason, Since: connector.TimeOf(w.now())}); err != nil {
+		return err
+	}
+	return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: reason, due: w.now()})
 }
 
 // keptBody is how much of a failed attempt's request and answer is kept.

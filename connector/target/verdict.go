@@ -23,6 +23,9 @@ const (
 	Unsure
 	// Down: it is the destination that is in trouble, not the record: credentials, certificates.
 	Down
+	// Suspect: refused in a way (403, 404) that may be the record's fault or the destination's. Where several records in a
+	// row are refused it is the destination's.
+	Suspect
 )
 
 // String gives the word that people read.
@@ -38,6 +41,8 @@ func (k Kind) String() string {
 		return "maybe delivered"
 	case Down:
 		return "destination in trouble"
+	case Suspect:
+		return "refused"
 	default:
 		return "verdict " + strconv.Itoa(int(k))
 	}
@@ -74,6 +79,8 @@ func Judge(a *Answer, err *Error, now time.Time) Verdict {
 	switch a.Status {
 	case http.StatusUnauthorized, http.StatusGone:
 		return Verdict{Kind: Down, Reason: reason, After: retryAfter(a.Header, now)}
+	case http.StatusForbidden, http.StatusNotFound:
+		return Verdict{Kind: Suspect, Reason: reason, After: retryAfter(a.Header, now)}
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
 		http.StatusInternalServerError, http.StatusServiceUnavailable:
 		return Verdict{Kind: Retry, Reason: reason, After: retryAfter(a.Header, now)}
