@@ -15,6 +15,7 @@ const (
 	DeliverySkipped DeliveryState = "skipped" // a condition of the mapping or the destination said no
 	DeliveryDead    DeliveryState = "dead"    // refused for good: a person has to look
 	DeliveryParked  DeliveryState = "parked"  // maybe delivered: the answer was lost, and a repeat could log the call twice
+	DeliveryDropped DeliveryState = "dropped" // given up by a person
 )
 
 // Delivery is what is kept of one call for one destination.

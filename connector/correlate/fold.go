@@ -78,10 +78,14 @@ func sorted(events []connector.Event) []int {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return connector.CompareEvents(&events[a], &events[b]) })
 	out := order[:0]
+next:
 	for _, i := range order {
-		if !slices.ContainsFunc(out, func(j int) bool { return same(&events[i], &events[j]) }) {
-			out = append(out, i)
+		for n := len(out) - 1; n >= 0 && events[out[n]].Time == events[i].Time; n-- {
+			if same(&events[i], &events[out[n]]) {
+				continue next
+			}
 		}
+		out = append(out, i)
 	}
 	return out
 }

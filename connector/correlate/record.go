@@ -122,6 +122,11 @@ func (a *attempt) outcome() {
 		for _, s := range a.segments {
 			r.EndedAt = max(r.EndedAt, s.leftSeen)
 		}
+		for _, s := range a.segments { // a call doesn't end before somebody joined it
+			if r.EndedAt.Known() {
+				r.EndedAt = max(r.EndedAt, s.JoinedAt)
+			}
+		}
 	}
 }
 

@@ -12,8 +12,8 @@ type segment struct {
 	connector.Segment
 	// leftSeen is the agent's own hang-up (1/4), 0 if none came.
 	leftSeen connector.Time
-	// agent is his timeline's key.
-	agent string
+	// agents are the keys of his timelines: what came of him under one name and what came under another.
+	agents []string
 	// gone says that he did something else before he joined again: this part of his is over, though his leaving never came.
 	gone bool
 }
@@ -25,8 +25,27 @@ func (s *segment) note(e *connector.Event) {
 	s.Username = text(s.Username, e.Username)
 	s.SIPID = text(s.SIPID, e.SIPID)
 	s.AgentID = text(s.AgentID, e.AgentID)
-	known := connector.Event{Username: string(s.Username), SIPID: string(s.SIPID), AgentID: string(s.AgentID)}
-	s.agent = known.Agent()
+	s.agents = agentKeys(&s.Segment)
+}
+
+// agentKeys gives the keys of all timelines that may be the segment's agent's.
+func agentKeys(s *connector.Segment) (keys []string) {
+	for _, e := range []connector.Event{{Username: string(s.Username)}, {SIPID: string(s.SIPID)}, {AgentID: string(s.AgentID)}} {
+		if key := e.Agent(); key != "" {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// each calls f for each event of the segment's agent.
+func (t Timeline) each(agents []string, f func(e *connector.Event)) {
+	for _, agent := range agents {
+		events := t[agent]
+		for i := range events {
+			f(&events[i])
+		}
+	}
 }
 
 // match finds the latest segment of the event's agent that fits: by login session, else by account, else by extension.
@@ -52,7 +71,7 @@ func (a *attempt) match(e *connector.Event, fits func(*segment) bool) *segment {
 	}
 	if e.Agent() == "" {
 		for i := len(a.segments) - 1; i >= 0; i-- {
-			if s := &a.segments[i]; fits(s) && s.agent == "" {
+			if s := &a.segments[i]; fits(s) && len(s.agents) == 0 {
 				return s
 			}
 		}
@@ -130,42 +149,40 @@ func (a *attempt) close() {
 // the next call, or when he joined another one.
 func (a *attempt) leftBy(s *segment) connector.Time {
 	var first connector.Time
-	for _, e := range a.timeline[s.agent] {
+	a.timeline.each(s.agents, func(e *connector.Event) {
 		gone := e.Kind == connector.KindOffline || e.Kind == connector.KindReady ||
 			e.Kind == connector.KindJoined && e.UUID != a.record.UUID
-		if gone && s.agent != "" && e.Time > s.JoinedAt && (first == 0 || e.Time < first) {
+		if gone && e.Time > s.JoinedAt && (first == 0 || e.Time < first) {
 			first = e.Time
 		}
-	}
+	})
 	return first
 }
 
 // idle is how long the agent had been ready when he joined: from the earliest "ready" since he last joined a call or
 // went offline.
 func (a *attempt) idle(s *segment) connector.Span {
-	if !s.JoinedAt.Known() || s.agent == "" {
+	if !s.JoinedAt.Known() {
 		return connector.Span{}
 	}
 	var since, ready connector.Time
-	boundary := func(e *connector.Event) {
+	a.timeline.each(s.agents, func(e *connector.Event) {
 		if (e.Kind == connector.KindJoined || e.Kind == connector.KindOffline) && e.Time < s.JoinedAt {
 			since = max(since, e.Time)
 		}
-	}
-	timeline := a.timeline[s.agent]
-	for i := range timeline {
-		boundary(&timeline[i])
-	}
+	})
 	for i := range a.segments {
-		if other := &a.segments[i]; other.agent == s.agent && other.JoinedAt.Known() && other.JoinedAt < s.JoinedAt {
+		other := &a.segments[i]
+		sameAgent := slices.ContainsFunc(s.agents, func(key string) bool { return slices.Contains(other.agents, key) })
+		if sameAgent && other.JoinedAt.Known() && other.JoinedAt < s.JoinedAt {
 			since = max(since, other.JoinedAt)
 		}
 	}
-	for _, e := range timeline {
+	a.timeline.each(s.agents, func(e *connector.Event) {
 		if e.Kind == connector.KindReady && e.Time > since && e.Time <= s.JoinedAt && (ready == 0 || e.Time < ready) {
 			ready = e.Time
 		}
-	}
+	})
 	return s.JoinedAt.Sub(ready)
 }
 

@@ -19,11 +19,9 @@ func Used(r *connector.Record, timeline Timeline) []connector.Event {
 	}
 	for i := range r.Agents {
 		s := &r.Agents[i]
-		own := connector.Event{Username: string(s.Username), SIPID: string(s.SIPID), AgentID: string(s.AgentID)}
-		events := timeline[own.Agent()]
+		agents := agentKeys(s)
 		var boundary, ready, next *connector.Event
-		for j := range events {
-			e := &events[j]
+		timeline.each(agents, func(e *connector.Event) {
 			switch {
 			case e.Time < s.JoinedAt && e.Kind != connector.KindReady && e.Kind != connector.KindLeft:
 				if boundary == nil || e.Time > boundary.Time {
@@ -34,14 +32,13 @@ func Used(r *connector.Record, timeline Timeline) []connector.Event {
 					next = e
 				}
 			}
-		}
-		for j := range events {
-			e := &events[j]
+		})
+		timeline.each(agents, func(e *connector.Event) {
 			if e.Kind == connector.KindReady && e.Time <= s.JoinedAt && (boundary == nil || e.Time > boundary.Time) &&
 				(ready == nil || e.Time < ready.Time) {
 				ready = e
 			}
-		}
+		})
 		keep(boundary)
 		keep(ready)
 		keep(next)

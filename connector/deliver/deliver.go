@@ -11,10 +11,16 @@ import (
 	"wrapup/outbox"
 )
 
-// deliver does what can be done now of one delivery, and settles it. It says whether it was given back unsettled. Only a
-// broken store is an error.
-func (l *Lane) deliver(ctx context.Context, task outbox.Task) (released bool, err error) {
+// deliver does what can be done now of one delivery, and settles it. It says whether a request went out, and whether the
+// delivery was given back unsettled. Only a broken store is an error.
+func (l *Lane) deliver(ctx context.Context, task outbox.Task) (sent, released bool, err error) {
 	w := &work{Lane: l, task: task}
+	released, err = w.settled(ctx)
+	return w.sent, released, err
+}
+
+func (w *work) settled(ctx context.Context) (released bool, err error) {
+	l, task := w.Lane, w.task
 	err = w.load(ctx)
 	switch {
 	case err == nil && w.delivery.State == connector.DeliveryWaiting:
@@ -61,11 +67,13 @@ func (w *work) attempt(ctx context.Context) error {
 		action, err := w.Mapping.Next(call)
 		if err != nil { // a template that can't be rendered for this record never will be: no hot loop
 			w.log.Error("a call can't be rendered; it is dead", "call_id", record.CallID, "error", err)
+			w.delivery.Sending = 0 // a newer revision may be fine
 			return w.settle(ctx, ending{state: connector.DeliveryDead, reason: err.Error(), of: record.Revision})
 		}
 		settled := false
 		switch action.Kind {
 		case mappings.ActionSkip:
+			w.delivery.Sending = 0
 			return w.settle(ctx, ending{state: connector.DeliverySkipped, reason: action.Reason, of: record.Revision})
 		case mappings.ActionFinished:
 			w.delivery.Done, w.delivery.Sending, w.delivery.HeldSince, w.delivery.Unsure = record.Revision, 0, 0, nil
@@ -149,10 +157,16 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 		}
 		w.counted = true
 	}
-	w.delivery.Sending = record.Revision
-	if !action.Repeat.Safe && !maybeSent {
-		w.unsure(action.Step)
-		w.dirty = true
+	if w.limits.wait(ctx, action) != nil { // before anything is noted: nothing has been sent
+		return false, context.Canceled
+	}
+	w.marked = false
+	if !action.Lookup { // a lookup begins nothing
+		w.delivery.Sending = record.Revision
+		if !action.Repeat.Safe && !maybeSent {
+			w.unsure(action.Step)
+			w.marked, w.dirty = true, true
+		}
 	}
 	if w.dirty {
 		// A crash before this commit finds the step not sent. A crash after it finds it marked: maybe sent.
@@ -176,7 +190,7 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	w.note(record, action, got, verdict, warning)
 	if reauth && w.Mapping.HasSession() && !w.renewed {
 		w.renewed = true // once: a login that is no good either pauses the destination
-		delete(w.delivery.Unsure, action.Step)
+		w.noEffect(action)
 		w.session.expire(login)
 		return false, nil
 	}
@@ -206,6 +220,14 @@ func merge(v target.Verdict, j mappings.Judgement) target.Verdict {
 		v.Reason += ": " + j.Message
 	}
 	return v
+}
+
+// noEffect notes that the request of this attempt had no effect. An earlier one, whose answer was lost, may have had.
+func (w *work) noEffect(action mappings.Action) {
+	if w.marked {
+		delete(w.delivery.Unsure, action.Step)
+		w.marked = false
+	}
 }
 
 // unsure notes that from now on nobody can be sure whether the step was done.

@@ -28,8 +28,11 @@ type work struct {
 	progress mappings.Progress
 	// dirty says that a step's success is not durable yet.
 	dirty bool
-	// sentAt is when the last request went out.
+	// sent says that a request went out, sentAt when the last one did.
+	sent   bool
 	sentAt time.Time
+	// marked says that this attempt noted its step as maybe sent.
+	marked bool
 	// counted says that the brake knows of this attempt.
 	counted bool
 	// renewed says that the credentials were renewed for this attempt already.

@@ -60,13 +60,14 @@ func (g *gate) wait(now time.Time) time.Duration {
 	return max(0, g.next.Sub(now))
 }
 
-// take says that a delivery is taken.
-func (g *gate) take(now time.Time) {
+// take says that a delivery is taken. It is true if it is a probe.
+func (g *gate) take(now time.Time) (probe bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.paused != "" {
 		g.probing = true
-		return
+		g.next = now.Add(g.probe)
+		return true
 	}
 	for g.ramp > 0 && !now.Before(g.rampEnd) {
 		g.ramp /= 2
@@ -78,13 +79,17 @@ func (g *gate) take(now time.Time) {
 	if g.ramp > 0 {
 		g.next = now.Add(g.ramp)
 	}
+	return false
 }
 
-// end says that a delivery ended. A probe that told nothing, because nothing was sent, makes room for another.
-func (g *gate) end() {
+// probed says that the probe ended. One that told nothing, because nothing was sent, makes room for another at once.
+func (g *gate) probed(now time.Time, sent bool) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.probing = false
-	g.mu.Unlock()
+	if !sent && g.paused != "" {
+		g.next = now
+	}
 }
 
 // down says that the destination is in trouble. It is true if that is news.

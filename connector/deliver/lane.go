@@ -89,7 +89,7 @@ func New(o Options) *Lane {
 	l := &Lane{
 		Destination: o.Destination, store: o.Store, now: o.Now, random: o.Random, grace: o.Grace,
 		log:     o.Logger.With("destination", o.Destination.Name),
-		started: o.Now(), woken: make(chan struct{}, 1),
+		started: o.Now(), woken: make(chan struct{}, 1), session: session{turn: make(chan struct{}, 1)},
 		gate: gate{probe: o.Destination.Probe, brake: o.Destination.Mapping.Brake()}, doubles: o.Destination.Mapping.Doubles(),
 		limits: limits{all: limiter(o.Destination.Mapping.Rate()), steps: map[string]*rate.Limiter{}},
 	}
@@ -135,17 +135,19 @@ func (l *Lane) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		task, wait, err := l.claim(ctx)
+		task, probe, wait, err := l.claim(ctx)
 		if err != nil && errors.Is(err, outbox.ErrBroken) {
 			return err
 		}
 		if task != nil {
 			working.Go(func() {
-				released, err := l.deliver(sends, *task)
+				sent, released, err := l.deliver(sends, *task)
 				if err != nil {
 					broken <- err
 				}
-				l.gate.end()
+				if probe {
+					l.gate.probed(l.now(), sent)
+				}
 				if paused, _, _ := l.gate.state(); released || paused != "" {
 					l.poke()
 				}
@@ -171,10 +173,10 @@ func (l *Lane) Run(ctx context.Context) error {
 }
 
 // claim takes one delivery that is due, or says how long until there is one.
-func (l *Lane) claim(ctx context.Context) (*outbox.Task, time.Duration, error) {
+func (l *Lane) claim(ctx context.Context) (task *outbox.Task, probe bool, wait time.Duration, err error) {
 	now := l.now()
 	if wait := l.gate.wait(now); wait > 0 {
-		return nil, wait, nil
+		return nil, false, wait, nil
 	}
 	// Every other claim takes the freshest call: after an outage sales sees today's calls while yesterday's are caught up.
 	order := outbox.OldestFirst
@@ -186,14 +188,13 @@ func (l *Lane) claim(ctx context.Context) (*outbox.Task, time.Duration, error) {
 	tasks, next, err := l.store.Claim(ctx, l.Name, now, 1, order)
 	switch {
 	case err != nil:
-		return nil, storePauseMax, err
+		return nil, false, storePauseMax, err
 	case len(tasks) > 0:
-		l.gate.take(now)
-		return &tasks[0], 0, nil
+		return &tasks[0], l.gate.take(now), 0, nil
 	case next.IsZero():
-		return nil, time.Hour, nil
+		return nil, false, time.Hour, nil
 	default:
 		// A minute at most: should the clock be set forward meanwhile, nothing waits for long.
-		return nil, min(max(next.Sub(now), time.Millisecond), time.Minute), nil
+		return nil, false, min(max(next.Sub(now), time.Millisecond), time.Minute), nil
 	}
 }

@@ -67,11 +67,16 @@ func (b *bench) open() *bolt.Store {
 	return store
 }
 
-// lastKey is the Idempotency-Key of the last request.
-func (b *bench) lastKey() string {
+// last is the last request.
+func (b *bench) last() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	words := strings.Fields(b.got[len(b.got)-1])
+	return b.got[len(b.got)-1]
+}
+
+// lastKey is the Idempotency-Key of the last request.
+func (b *bench) lastKey() string {
+	words := strings.Fields(b.last())
 	return words[len(words)-1]
 }
 
@@ -322,6 +327,19 @@ func TestRefusals(t *testing.T) {
 		assert.Equal(t, connector.DeliveryDead, d.State)
 		assert.Contains(t, d.Reason, "path")
 		assert.Empty(t, b.requests())
+	})
+	virtual(t, "also where a newer revision can't be rendered either: no hot loop", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, "steps: [{name: log, path: \"/calls/${call.revision == 1 ? 'x' : call.order_id}\", repeat: safe}]"), nil)
+		b.will(status(503))
+		ref := b.finish("a")
+		b.delivery(ref)
+		b.kill() // begun with revision 1; the mapping that goes on can't render that any more
+		b.options.Destination.Mapping = yamlMapping(t, "steps: [{name: log, path: \"/calls/${call.order_id}\"}]")
+		b.start()
+		b.amend(ref)
+		time.Sleep(time.Minute)
+		assert.Equal(t, connector.DeliveryDead, b.delivery(ref).State)
+		assert.Len(t, b.requests(), 1)
 	})
 	virtual(t, "a call that the mapping doesn't want is skipped", func(t *testing.T) {
 		b := newBench(t, yamlMapping(t, "when: \"${call.outcome == 'abandoned'}\"\nsteps: [{name: log, path: /calls}]"), nil)

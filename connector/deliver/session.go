@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -13,10 +14,16 @@ import (
 // session holds the values of the destination's login, shared by all of its deliveries. One of them logs in, the others
 // wait for it.
 type session struct {
-	mu     sync.Mutex
+	// turn is taken by the one that logs in.
+	turn chan struct{}
+
+	mu     sync.Mutex // guards what follows
 	values map[string]any
 	// serial counts the logins, so that the expiry of one that is gone already renews nothing.
 	serial int
+	// failed is why the last login failed, and when: those who waited for it take its word.
+	failed   target.Verdict
+	failedAt time.Time
 }
 
 // now gives the values, nil if nobody is logged in, and which login they are of.
@@ -38,21 +45,51 @@ func (s *session) expire(serial int) {
 // login gets new values with the request, unless somebody else has meanwhile. The verdict is Done, or what went wrong.
 func (w *work) login(ctx context.Context, action mappings.Action, call mappings.Call) target.Verdict {
 	s := &w.session
+	asked := w.now()
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return target.Verdict{Kind: stopped}
+	}
+	if v, known := s.since(asked); known {
+		return v
+	}
+	if w.limits.wait(ctx, action) != nil {
+		return target.Verdict{Kind: stopped}
+	}
+	values, verdict := w.logIn(ctx, action, call)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if verdict.Kind == target.Done {
+		s.values = values
+		s.serial++
+	} else {
+		s.failed, s.failedAt = verdict, w.now()
+	}
+	return verdict
+}
+
+// since says how a login ended that somebody else made after the given time: a wrong password is not tried by each worker
+// in turn.
+func (s *session) since(t time.Time) (v target.Verdict, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.values != nil {
-		return target.Verdict{Kind: target.Done}
+		return target.Verdict{Kind: target.Done}, true
 	}
+	return s.failed, s.failedAt.After(t)
+}
+
+func (w *work) logIn(ctx context.Context, action mappings.Action, call mappings.Call) (map[string]any, target.Verdict) {
 	got, verdict := w.exchange(ctx, action)
 	if got == nil {
-		return verdict
+		return nil, verdict
 	}
 	j := w.Mapping.JudgeSession(call, mappings.Answer{Status: got.Status, Header: got.Header, Body: got.Body, Cut: got.Cut})
 	switch {
 	case j.Verdict == mappings.VerdictDone && verdict.Kind == target.Done:
-		s.values = j.Values
-		s.serial++
-		return verdict
+		return j.Values, verdict
 	case verdict.Kind == target.Done, verdict.Kind == target.Dead, verdict.Kind == target.Suspect:
 		// A login that is refused is the destination's trouble, not the call's.
 		verdict.Kind = target.Down
@@ -61,7 +98,7 @@ func (w *work) login(ctx context.Context, action mappings.Action, call mappings.
 	if j.Message != "" {
 		verdict.Reason += ": " + j.Message
 	}
-	return verdict
+	return nil, verdict
 }
 
 // limits are the destination's rates: of all requests, and of single steps.

@@ -228,10 +228,10 @@ func TestGateRamp(t *testing.T) {
 	assert.Equal(t, 30*time.Second, g.wait(now))
 	now = now.Add(30 * time.Second)
 	assert.Zero(t, g.wait(now))
-	g.take(now)
+	assert.True(t, g.take(now))
 	assert.Equal(t, time.Minute, g.wait(now), "one probe at a time")
 	assert.True(t, g.up(now))
-	g.end()
+	g.probed(now, true)
 	var perSecond []int
 	for range 13 {
 		taken := 0
@@ -385,5 +385,82 @@ func TestFreshCallsAreNotStuckBehindABacklog(t *testing.T) {
 		got := b.requests()
 		require.Len(t, got, 101)
 		assert.Contains(t, got[0]+got[1], "fresh:1")
+	})
+}
+
+func TestAttemptsEndOnceAndForAll(t *testing.T) {
+	virtual(t, "a call that a lookup skipped is looked at once for each revision", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, `steps:
+  - {name: contact, method: GET, path: /contact, found: "${response.body.id}", not_found: skip_call}
+  - {name: log, path: /calls, repeat: safe}`), nil)
+		b.will(body(404, ``))
+		ref := b.finish("a")
+		require.Equal(t, connector.DeliverySkipped, b.delivery(ref).State)
+		b.amend(ref)
+		time.Sleep(time.Hour)
+		assert.Equal(t, connector.DeliverySkipped, b.delivery(ref).State)
+		assert.Len(t, b.steps(), 2)
+	})
+	virtual(t, "a lookup that finds nothing is no success: the waits grow, and it is given up in the end", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, `steps:
+  - {name: contact, method: GET, path: /contact, found: "${response.body.id}"}
+  - {name: log, path: /calls, repeat: safe}`), nil)
+		b.will(func(context.Context) (*target.Answer, error) {
+			if strings.Contains(b.last(), "/contact") {
+				return &target.Answer{Status: 404}, nil
+			}
+			return &target.Answer{Status: 503}, nil
+		})
+		ref := b.finish("a")
+		time.Sleep(3 * time.Hour)
+		d := b.delivery(ref)
+		assert.Equal(t, connector.DeliveryDead, d.State)
+		assert.Less(t, len(b.steps()), 200)
+	})
+	virtual(t, "a refusal doesn't undo that an earlier request may have got through", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, "steps: [{name: log, path: /calls, repeat: 30s}]"), nil)
+		b.will(lost(true), status(503))
+		ref := b.finish("a")
+		time.Sleep(time.Hour)
+		assert.Equal(t, connector.DeliveryParked, b.delivery(ref).State)
+	})
+	virtual(t, "a stop while a call waits for its turn leaves no doubt about it", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, "rate: 1/m\n"+neverTwice), func(d *Destination) { d.Concurrency = 2 })
+		b.will(status(200))
+		b.finish("a")
+		require.Len(t, b.requests(), 1)
+		ref := b.finish("b")
+		b.requests()
+		b.kill()
+		b.start()
+		time.Sleep(2 * time.Minute)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
+		assert.Len(t, b.requests(), 2)
+	})
+	virtual(t, "a probe that fails otherwise lets nothing else through", func(t *testing.T) {
+		b := newBench(t, recordMapping(t), func(d *Destination) { d.Concurrency = 4 })
+		b.will(status(401))
+		for i := range 100 {
+			b.finish(fmt.Sprint("call", i))
+		}
+		first := len(b.requests())
+		b.will(status(503))
+		time.Sleep(10 * time.Minute)
+		assert.InDelta(t, 20, len(b.requests())-first, 3)
+	})
+	virtual(t, "one wrong password, not one for each worker", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, `
+session: {method: POST, path: /login, save: {token: "${response.body.token}"}}
+each: {headers: {Token: "${session.token}"}}
+steps: [{name: log, path: /calls}]`), func(d *Destination) { d.Concurrency = 8 })
+		b.will(func(context.Context) (*target.Answer, error) {
+			time.Sleep(time.Second)
+			return &target.Answer{Status: 401}, nil
+		})
+		for i := range 8 {
+			b.finish(fmt.Sprint("call", i))
+		}
+		time.Sleep(20 * time.Second)
+		assert.Len(t, b.requests(), 1)
 	})
 }

@@ -16,12 +16,9 @@ import (
 // stopped is the verdict on an exchange that was cut off because the lane is being stopped.
 const stopped target.Kind = -1
 
-// exchange sends a request when the destination's rates allow it, and judges the answer by its status. The answer is nil
-// if there was none.
+// exchange sends a request and judges the answer by its status. The answer is nil if there was none.
 func (w *work) exchange(ctx context.Context, action mappings.Action) (*target.Answer, target.Verdict) {
-	if w.limits.wait(ctx, action) != nil {
-		return nil, target.Verdict{Kind: stopped}
-	}
+	w.sent = true
 	w.sentAt = w.now()
 	r := action.Request
 	got, err := w.Sender.Do(ctx, r.Method, r.URL, r.Header, r.Body)
@@ -70,8 +67,10 @@ func (w *work) judged(ctx context.Context, record *connector.Record, action mapp
 	case target.Done:
 		w.up(now)
 		delete(w.delivery.Unsure, action.Step)
-		w.delivery.Succeed()
-		w.delivery.RefusedAt = 0
+		if !action.Lookup { // a lookup is asked again with each attempt: its success is none
+			w.delivery.Succeed()
+			w.delivery.RefusedAt = 0
+		}
 		w.dirty = true
 		return false, nil
 	case target.Dead:
@@ -90,9 +89,11 @@ func (w *work) judged(ctx context.Context, record *connector.Record, action mapp
 			w.log.Error("a call may have been delivered; it is parked", "call_id", record.CallID, "step", action.Step, "reason", v.Reason)
 			return true, w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: " + v.Reason})
 		}
-		w.unsure(action.Step)
-	default: // the request had no effect
-		delete(w.delivery.Unsure, action.Step)
+		if action.Kind == mappings.ActionSend && !action.Lookup {
+			w.unsure(action.Step)
+		}
+	default:
+		w.noEffect(action)
 	}
 	return true, w.failed(ctx, record, v, now)
 }
@@ -114,14 +115,14 @@ func (w *work) down(now time.Time, reason string) {
 // dead ends a delivery that the destination will never take.
 func (w *work) dead(ctx context.Context, record *connector.Record, action mappings.Action, reason string) error {
 	w.delivery.Sending, w.delivery.RefusedAt = 0, 0
-	delete(w.delivery.Unsure, action.Step)
+	w.noEffect(action)
 	w.log.Error("a call was refused; it is dead", "call_id", record.CallID, "step", action.Step, "reason", reason)
 	return w.settle(ctx, ending{state: connector.DeliveryDead, reason: reason})
 }
 
 // pausedUntil settles a call that met a destination in trouble: no attempt is counted, and another call is the next probe.
 func (w *work) pausedUntil(ctx context.Context, action mappings.Action, v target.Verdict, now time.Time) error {
-	delete(w.delivery.Unsure, action.Step)
+	w.noEffect(action)
 	w.delivery.Idle(connector.TimeOf(now))
 	return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the destination is paused: " + v.Reason,
 		due: now.Add(max(w.gate.probe, v.After))})
@@ -136,7 +137,7 @@ func (w *work) suspect(ctx context.Context, record *connector.Record, action map
 	if !w.delivery.RefusedAt.Known() {
 		w.delivery.RefusedAt = connector.TimeOf(now)
 	}
-	delete(w.delivery.Unsure, action.Step)
+	w.noEffect(action)
 	down, news := w.gate.suspect(now, record.CallID, v.Reason, suspectsRefused)
 	if news {
 		w.log.Error("several calls were refused in a row: the destination is paused; it is tried again now and then", "reason", v.Reason)
@@ -150,14 +151,14 @@ func (w *work) suspect(ctx context.Context, record *connector.Record, action map
 // failed settles a call whose attempt had no success and that is tried again. Where the destination doesn't answer anybody
 // it is paused, and the attempt doesn't count.
 func (w *work) failed(ctx context.Context, record *connector.Record, v target.Verdict, now time.Time) error {
-	if v.After == 0 { // who says when to come back is there
+	if paused, _, _ := w.gate.state(); paused != "" || v.After == 0 { // who says when to come back is there
 		down, news := w.gate.suspect(now, record.CallID, v.Reason, suspectsFailed)
 		if news {
 			w.log.Error("the destination is paused, for it fails with every call; it is tried again now and then", "reason", v.Reason)
 		}
 		if down {
 			w.delivery.Idle(connector.TimeOf(now))
-			return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the destination is paused: " + v.Reason, due: now.Add(w.gate.probe)})
+			return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the destination is paused: " + v.Reason, due: now.Add(max(w.gate.probe, v.After))})
 		}
 	}
 	w.delivery.Fail(connector.TimeOf(now), retrySlack.Microseconds())

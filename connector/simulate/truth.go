@@ -53,6 +53,11 @@ func (r *reader) read() bool {
 		for _, l := range c.legs {
 			rec.EndedAt = max(rec.EndedAt, known(l.left))
 		}
+		for _, a := range rec.Agents { // whoever joined after that was still on the call
+			if rec.EndedAt != 0 && a.JoinedAt > rec.EndedAt {
+				rec.EndedAt = a.JoinedAt
+			}
+		}
 	}
 	r.flags[connector.FlagStartMissing] = rec.StartedAt == 0
 	late := false
