@@ -3,13 +3,11 @@ package target
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
-	"sync/atomic"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -18,36 +16,6 @@ import (
 // MaxAnswer is how many bytes of an answer's body are read, after decompression.
 const MaxAnswer = 1 << 20
 
-// Options of a Client.
-type Options struct {
-	// Timeout of one exchange, from connecting to the last byte of the answer. 0 is 30 s.
-	Timeout time.Duration
-	// Auth puts the credentials on a request; nil for none.
-	Auth Auth
-	// Connections that are kept open while idle; as many as there are requests at a time.
-	Connections int
-	// UserAgent of the requests.
-	UserAgent string
-}
-
-// Auth puts credentials on a request.
-type Auth func(*http.Request)
-
-// Bearer is a token in the header Authorization.
-func Bearer(token string) Auth {
-	return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
-}
-
-// Basic is a user's name and password.
-func Basic(user, password string) Auth {
-	return func(r *http.Request) { r.SetBasicAuth(user, password) }
-}
-
-// Header is a header of the API's own, such as X-API-Key.
-func Header(name, value string) Auth {
-	return func(r *http.Request) { r.Header.Set(name, value) }
-}
-
 // Client sends requests to one destination. It is safe for concurrent use.
 type Client struct {
 	http      *retryablehttp.Client
@@ -55,26 +23,14 @@ type Client struct {
 	auth      Auth
 	agent     string
 	timeout   time.Duration
+	linkLocal bool
 }
 
 // New makes a Client; Close ends it.
 func New(o Options) *Client {
-	if o.Timeout == 0 {
-		o.Timeout = 30 * time.Second
-	}
-	transport := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: min(o.Timeout, 10*time.Second), KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout: min(o.Timeout, 10*time.Second),
-		ForceAttemptHTTP2:   true,
-		MaxIdleConns:        o.Connections,
-		MaxIdleConnsPerHost: max(o.Connections, 1),
-		// Shorter than the five seconds after which common servers close an idle connection: a request that meets such a
-		// close on the wire has no answer, and nobody can say whether it was read.
-		IdleConnTimeout:       4 * time.Second,
-		ExpectContinueTimeout: time.Second,
-	}
-	c := &Client{transport: transport, auth: o.Auth, agent: o.UserAgent, timeout: o.Timeout}
+	o = o.withDefaults()
+	transport := o.transport()
+	c := &Client{transport: transport, auth: o.Auth, agent: o.UserAgent, timeout: o.Timeout, linkLocal: o.LinkLocal}
 	c.http = &retryablehttp.Client{
 		HTTPClient: &http.Client{
 			Transport: transport,
@@ -86,22 +42,15 @@ func New(o Options) *Client {
 		RetryMax: 1, RetryWaitMin: 20 * time.Millisecond, RetryWaitMax: 20 * time.Millisecond,
 		Backoff: retryablehttp.DefaultBackoff,
 		CheckRetry: func(ctx context.Context, _ *http.Response, err error) (bool, error) {
-			s, _ := ctx.Value(sentKey{}).(*atomic.Bool)
-			return err != nil && ctx.Err() == nil && s != nil && !s.Load() && transient(err), nil
+			p, _ := ctx.Value(progressKey{}).(*progress)
+			return err != nil && ctx.Err() == nil && p != nil && !p.sent.Load() && p.transient(err), nil
 		},
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
 	return c
 }
 
-type sentKey struct{}
-
-// transient says that a connection that failed without an answer may succeed at once on a new one.
-func transient(err error) bool {
-	var dial *net.OpError
-	refused := errors.As(err, &dial) && dial.Op == "dial"
-	return !refused && !certificateTrouble(err)
-}
+type progressKey struct{}
 
 // Close lets go of idle connections.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
@@ -115,62 +64,32 @@ type Answer struct {
 	Cut bool
 }
 
-// Error is an exchange without an answer.
-type Error struct {
-	// Sent says that the request was, or may have been, sent: nobody knows whether it took effect.
-	Sent bool
-	// Certificate says that the two sides could not agree on who they are: that is the destination's trouble, not the
-	// request's.
-	Certificate bool
-	// Err is what went wrong, without the address: it may hold a secret.
-	Err error
-}
-
-// Error says what went wrong, and whether the request had been sent.
-func (e *Error) Error() string {
-	if e.Sent {
-		return fmt.Sprintf("no answer after the request was sent: %v", e.Err)
-	}
-	return fmt.Sprintf("the request was not sent: %v", e.Err)
-}
-
-// Unwrap gives what went wrong.
-func (e *Error) Unwrap() error { return e.Err }
-
 // Do sends one request. It gives the answer, whatever its status, or an *Error.
+//
+// A GET that was lost on a connection that had been idle is sent once more (by net/http); a request with a body, or with an
+// Idempotency-Key, is sent again only if the connection never carried it.
 func (c *Client) Do(ctx context.Context, method, url string, header http.Header, body []byte) (*Answer, error) {
-	var sent atomic.Bool
+	return c.exchange(ctx, method, url, header, body, header.Get("Idempotency-Key") != "" || header.Get("X-Idempotency-Key") != "")
+}
+
+// DoOnce is Do for a request that must never reach the other side twice, whatever its method: a refresh token is spent by
+// one.
+func (c *Client) DoOnce(ctx context.Context, method, url string, header http.Header, body []byte) (*Answer, error) {
+	return c.exchange(ctx, method, url, header, body, true)
+}
+
+func (c *Client) exchange(ctx context.Context, method, url string, header http.Header, body []byte, once bool) (*Answer, error) {
+	p := &progress{}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	ctx = context.WithValue(ctx, sentKey{}, &sent)
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteHeaders: func() { sent.Store(true) }, // from here on the other side may act on it
-	})
-	var content any
-	if body != nil {
-		content = body
-	}
-	req, err := retryablehttp.NewRequestWithContext(ctx, method, url, content)
+	ctx = httptrace.WithClientTrace(context.WithValue(ctx, progressKey{}, p), p.trace())
+	req, err := c.request(ctx, method, url, header, body, once)
 	if err != nil {
-		return nil, &Error{Err: withoutURL(err)}
-	}
-	// net/http would send a POST with such a header again by itself, where an answer was lost. Whether it may be sent again
-	// is not its to decide.
-	if header.Get("Idempotency-Key") != "" || header.Get("X-Idempotency-Key") != "" {
-		req.GetBody = nil
-	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
-	if c.agent != "" {
-		req.Header.Set("User-Agent", c.agent)
-	}
-	if c.auth != nil {
-		c.auth(req.Request)
+		return nil, p.fault(err)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, &Error{Sent: sent.Load(), Certificate: certificateTrouble(err), Err: withoutURL(err)}
+		return nil, p.fault(err)
 	}
 	defer func() { _ = resp.Body.Close() }() // read to its end, or given up
 	a := &Answer{Status: resp.StatusCode, Header: resp.Header}
@@ -181,4 +100,40 @@ func (c *Client) Do(ctx context.Context, method, url string, header http.Header,
 		a.Body = a.Body[:MaxAnswer]
 	}
 	return a, nil
+}
+
+// request makes the request with all that it carries.
+func (c *Client) request(ctx context.Context, method, url string, header http.Header, body []byte, once bool) (*retryablehttp.Request, error) {
+	var content any
+	if body != nil {
+		content = body
+	}
+	req, err := retryablehttp.NewRequestWithContext(ctx, method, url, content)
+	if err != nil {
+		return nil, err
+	}
+	if addr, err := netip.ParseAddr(req.URL.Hostname()); err == nil && !c.linkLocal {
+		if err := checkAddr(addr); err != nil { // a proxy would connect, and no dialer of ours would see it
+			return nil, err
+		}
+	}
+	if once {
+		// net/http sends a GET, and all that has an Idempotency-Key, again by itself where an answer was lost. Whether it
+		// may be sent again is not its to decide. Without GetBody it can't; of a request without a body it thinks it
+		// always can, so it gets an empty one. That of a GET is not sent.
+		req.GetBody = nil
+		if body == nil {
+			req.Body = io.NopCloser(strings.NewReader(""))
+		}
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	if c.agent != "" {
+		req.Header.Set("User-Agent", c.agent)
+	}
+	if c.auth != nil {
+		c.auth(req.Request, body)
+	}
+	return req, nil
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -28,6 +29,9 @@ func crm(t *testing.T, h http.HandlerFunc) string {
 }
 
 func client(t *testing.T, o Options) *Client {
+	if o.Proxy == nil { // whatever the environment says
+		o.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
+	}
 	c := New(o)
 	t.Cleanup(c.Close)
 	return c

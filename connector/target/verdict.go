@@ -3,6 +3,7 @@ package target
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -71,10 +72,7 @@ func Judge(a *Answer, err *Error, now time.Time) Verdict {
 	case a.Status >= 200 && a.Status < 300:
 		return Verdict{Kind: Done, Reason: reason}
 	case a.Status >= 300 && a.Status < 400:
-		if to := a.Header.Get("Location"); to != "" {
-			reason += ", Location " + to
-		}
-		return Verdict{Kind: Dead, Reason: reason + ": redirects are not followed, because a POST would become a GET; set the address that it points at"}
+		return Verdict{Kind: Dead, Reason: reason + toWhere(a.Header) + ": redirects are not followed, because a POST would become a GET; set the address that it points at"}
 	}
 	switch a.Status {
 	case http.StatusUnauthorized, http.StatusGone:
@@ -100,9 +98,27 @@ func deadUnlessServer(status int) Kind {
 	return Unsure
 }
 
+// toWhere shows where a redirect points at, without the parts in which a secret may stand: whoever redirects to a login
+// likes to add what was asked for.
+func toWhere(h http.Header) string {
+	to := h.Get("Location")
+	if to == "" {
+		return ""
+	}
+	u, err := url.Parse(to)
+	if err != nil {
+		return ", with a Location that can't be read"
+	}
+	u.User, u.Fragment, u.RawFragment = nil, "", ""
+	if u.RawQuery != "" {
+		u.RawQuery = "…"
+	}
+	return ", Location " + u.String()
+}
+
 func judgeError(err *Error) Verdict {
 	switch {
-	case err.Certificate:
+	case err.Certificate, err.Forbidden:
 		return Verdict{Kind: Down, Reason: err.Error()}
 	case err.Sent:
 		return Verdict{Kind: Unsure, Reason: err.Error()}
