@@ -20,6 +20,7 @@ func (l *loader) checkDestinations(destinations []Destination) {
 		if d.Auth != nil {
 			l.checkAuth(child(at, "auth"), d.Auth)
 		}
+		l.checkHeaders(child(at, "headers"), d)
 		if d.Concurrency < 1 || d.Concurrency > 256 {
 			l.errorf(child(at, "concurrency"), "%d: expected 1 to 256", d.Concurrency)
 		}

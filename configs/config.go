@@ -104,7 +104,7 @@ type Correlation struct {
 
 // Destination is where finished calls go.
 type Destination struct {
-	_ struct{} `later:"rate headers session secrets secret was probe"`
+	_ struct{} `later:"brake session secret was probe"`
 
 	// Name of the destination: small letters, digits, "-" and "_". The backlog belongs to it. Required and unique.
 	Name string `yaml:"name"`
@@ -117,6 +117,12 @@ type Destination struct {
 	URL URL `yaml:"url,omitempty"`
 	// Auth is how wrapup shows who it is.
 	Auth *Auth `yaml:"auth,omitempty"`
+	// Headers are set on each request, over those of the mapping. Their values are texts or secrets.
+	Headers map[string]HeaderValue `yaml:"headers,omitempty"`
+	// Secrets are the secrets that the mapping asks for, by name.
+	Secrets map[string]Secret `yaml:"secrets,omitempty"`
+	// Rate is how many requests the destination takes, such as 15/s or 40/m, if that isn't what the mapping says.
+	Rate Rate `yaml:"rate,omitempty"`
 	// Concurrency is how many calls are sent at the same time, 1 to 256.
 	Concurrency int `yaml:"concurrency" default:"4"`
 	// Timeout of one request, from connecting to the last byte of the answer.
@@ -129,8 +135,9 @@ type Destination struct {
 	// person to decide, or sent again.
 	Ambiguous string `yaml:"ambiguous" default:"park" oneof:"park retry"`
 
-	// Compiled is the mapping as it was found at load.
-	Compiled *mappings.Mapping `yaml:"-"`
+	// Compiled is the mapping as it was found at load, and MappingFile where: a file, or presets/NAME.yaml.
+	Compiled    *mappings.Mapping `yaml:"-"`
+	MappingFile string            `yaml:"-"`
 }
 
 // Auth is how wrapup shows a destination who it is: one of the three.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"wrapup/mappings"
 	"wrapup/mappings/source"
 )
 
@@ -35,9 +36,17 @@ func fieldsOf(t reflect.Type) (fields []field, later []string) {
 var (
 	secretType      = reflect.TypeFor[Secret]()
 	urlType         = reflect.TypeFor[URL]()
+	headerType      = reflect.TypeFor[HeaderValue]()
 	durationType    = reflect.TypeFor[Duration]()
+	rateType        = reflect.TypeFor[Rate]()
 	unmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
+
+// isSecret says that a value of the type may come from elsewhere; open, that it needn't.
+func isSecret(t reflect.Type) (is, open bool) {
+	open = t == urlType || t == headerType
+	return open || t == secretType, open
+}
 
 // isLeaf says that a value of the type is one scalar, or a secret.
 func isLeaf(t reflect.Type) bool {
@@ -65,6 +74,11 @@ func (f field) parse(text string) (any, error) {
 		return n, nil
 	case f.typ == durationType:
 		if _, err := ParseDuration(text); err != nil {
+			return nil, fmt.Errorf("%q: %w", text, err)
+		}
+		return text, nil
+	case f.typ == rateType:
+		if _, err := mappings.ParseRate(text); err != nil {
 			return nil, fmt.Errorf("%q: %w", text, err)
 		}
 		return text, nil
@@ -118,8 +132,9 @@ func settings(t reflect.Type, above ...string) (all []setting, lists []string) {
 	fields, _ := fieldsOf(t)
 	for _, f := range fields {
 		s := setting{f, append(above[:len(above):len(above)], f.key)}
+		secret, _ := isSecret(f.typ)
 		switch {
-		case f.typ == secretType || f.typ == urlType:
+		case secret:
 		case isLeaf(f.typ):
 			all = append(all, s)
 		case f.typ.Kind() == reflect.Struct:

@@ -21,6 +21,9 @@ type Input struct {
 	Flags map[string]string
 	// Outline leaves out the secrets and the mappings: for those who only want to know where things are.
 	Outline bool
+	// Placeholders reads no secret: each is taken for a text that says where it would stand, such as «secrets.token». It is for
+	// showing what would be sent.
+	Placeholders bool
 	// ReadFile reads a file; nil is os.ReadFile.
 	ReadFile func(name string) ([]byte, error)
 	// ReadDir lists a folder; nil is os.ReadDir.
@@ -63,6 +66,10 @@ func (l *loader) load() *Config {
 	if err != nil {
 		l.add(l.whole, "", false, err.Error())
 		return nil
+	}
+	// From a variable or a flag it is relative to where the user stands, as every path on a command line.
+	if c.MappingsDir != "" && l.at("mappings_dir").file == l.whole.file {
+		c.MappingsDir = l.beside(c.MappingsDir)
 	}
 	if l.Outline {
 		return c
@@ -134,6 +141,12 @@ func (l *loader) resolve(v reflect.Value, path string) {
 		for i := range v.Len() {
 			l.resolve(v.Index(i), item(path, i))
 		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			entry := reflect.New(v.Type().Elem()).Elem() // what a secret holds is behind a pointer, which a copy shares
+			entry.Set(v.MapIndex(key))
+			l.resolve(entry, child(path, key.String()))
+		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			key, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
@@ -147,6 +160,10 @@ func (l *loader) resolve(v reflect.Value, path string) {
 // read reads one secret. What is wrong with it is said without any part of it.
 func (l *loader) read(s *held, path string) {
 	at := child(path, s.from)
+	if l.Placeholders && (s.from != fromLiteral || !s.open) {
+		s.value = placeholder(path)
+		return
+	}
 	switch s.from {
 	case fromLiteral:
 		s.value, at = s.name, path
@@ -172,6 +189,17 @@ func (l *loader) read(s *held, path string) {
 		l.errorf(at, "the secret holds a line break or another character that can't be sent")
 	}
 	l.wrong[path] = l.wrong[path] || l.wrong[at]
+}
+
+// placeholder stands for the secret of a destination at the path.
+func placeholder(path string) string {
+	if _, name, ok := strings.Cut(path, "]."); ok {
+		path = name
+	}
+	if path == "url" {
+		return "https://«url»"
+	}
+	return "«" + path + "»"
 }
 
 func (l *loader) secretFile(at, name, path string) string {

@@ -25,10 +25,6 @@ func (l *loader) compile(c *Config) {
 	if !l.required("mappings_dir", c.MappingsDir) {
 		return
 	}
-	// From a variable or a flag it is relative to where the user stands, as every path on a command line.
-	if l.at("mappings_dir").file == l.whole.file {
-		c.MappingsDir = l.beside(c.MappingsDir)
-	}
 	files := l.mappingFiles(c.MappingsDir)
 	used := map[string]bool{}
 	for i := range c.Destinations {
@@ -38,11 +34,13 @@ func (l *loader) compile(c *Config) {
 		}
 		used[d.Mapping] = true
 		d.Compiled = l.mapping(d, at, c.MappingsDir, files)
+		l.checkMapping(d, at)
 	}
 	for _, name := range files {
 		if !used[name] {
 			l.unused(name, c.MappingsDir)
 		}
+		l.checkShadow(name, c.MappingsDir)
 	}
 }
 
@@ -51,18 +49,27 @@ func (l *loader) mapping(d *Destination, at, dir string, files []string) *mappin
 	when := l.at(child(at, "when"))
 	opts := mappings.Options{
 		URL: d.URL.Value(), Params: d.Params, When: d.When,
-		WhenAt: source.Problem{File: when.file, Line: when.line, Column: when.column, Path: child(at, "when")},
+		WhenAt:   source.Problem{File: when.file, Line: when.line, Column: when.column, Path: child(at, "when")},
+		ReadFile: l.tableReader(dir),
+		Secrets:  l.secrets(d, at), Headers: l.headers(d, at), Rate: mappings.Rate(d.Rate),
 	}
 	if l.isWrong(child(at, "url")) {
 		opts.URL = unknownURL // there is one, and what is wrong with it was said
 	}
+	d.MappingFile = recordMapping
 	if d.Mapping == recordMapping {
 		if opts.URL == "" {
 			l.errorf(child(at, "url"), "is missing: the mapping \"record\" has none of its own")
 			opts.URL = unknownURL
 		}
 		m, problems := mappings.Record(opts)
-		l.problems = append(l.problems, problems...)
+		for _, p := range problems {
+			if p.File == recordMapping {
+				place := l.at(child(at, "mapping"))
+				p.File, p.Line, p.Column, p.Path = place.file, place.line, place.column, child(at, "mapping")
+			}
+			l.problems = append(l.problems, p)
+		}
 		return m
 	}
 	file, src, ok := l.mappingSource(d.Mapping, dir, files)
@@ -73,16 +80,43 @@ func (l *loader) mapping(d *Destination, at, dir string, files []string) *mappin
 	if src == nil {
 		return nil
 	}
-	_, own := mappings.Compile(file, src, mappings.Options{Unbound: true})
+	d.MappingFile = file
+	_, own := mappings.Compile(file, src, mappings.Options{Unbound: true, ReadFile: l.tableReader(dir)})
 	m, problems := mappings.Compile(file, src, opts)
 	for _, p := range problems {
-		if p.File == file && !slices.Contains(own, p) {
+		switch {
+		case p.File == file && !slices.Contains(own, p):
 			p.What += fmt.Sprintf(" (for the destination %q)", d.Name) // others may give it what is missing here
+		case p.File != file && p.File != when.file:
+			p.File = tablePath(dir, p.File)
 		}
 		l.problems = append(l.problems, p)
 	}
 	return m
 }
+
+// tableReader reads the files of a mapping's tables, which stand beside it in mappings_dir; those of presets do, too.
+func (l *loader) tableReader(dir string) func(name string) ([]byte, error) {
+	return func(name string) ([]byte, error) {
+		file := tablePath(dir, name)
+		src, err := l.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s", file, unreadable(err))
+		}
+		return src, nil
+	}
+}
+
+// tablePath is where the file of a table is, for mappings in the folder.
+func tablePath(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(dir, name)
+}
+
+// TablePath is where the file of a mapping's table is.
+func (c *Config) TablePath(name string) string { return tablePath(c.MappingsDir, name) }
 
 // unknownMapping says which mappings there are.
 func (l *loader) unknownMapping(at, name string, files []string) {
@@ -125,8 +159,13 @@ func (l *loader) unused(name, dir string) {
 	if src == nil {
 		return
 	}
-	_, problems := mappings.Compile(file, src, mappings.Options{Unbound: true})
-	l.problems = append(l.problems, problems...)
+	_, problems := mappings.Compile(file, src, mappings.Options{Unbound: true, ReadFile: l.tableReader(dir)})
+	for _, p := range problems {
+		if p.File != file {
+			p.File = tablePath(dir, p.File)
+		}
+		l.problems = append(l.problems, p)
+	}
 }
 
 // mappingFiles gives the names of the mappings in mappings_dir, without .yaml. The folder of the default may be missing.

@@ -30,7 +30,11 @@ type Secret struct {
 }
 
 // held is what a Secret holds: where it comes from, its name there, and its value.
-type held struct{ from, name, value string }
+type held struct {
+	from, name, value string
+	// open says that a literal is no secret.
+	open bool
+}
 
 // Value gives the secret, as it was when the configuration was loaded.
 func (s Secret) Value() string {
@@ -115,6 +119,24 @@ func (u URL) LogValue() slog.Value { return slog.StringValue(u.String()) }
 func (u URL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
 // UnmarshalText is that of Secret.
-func (u *URL) UnmarshalText(text []byte) error { return u.address.UnmarshalText(text) }
+func (u *URL) UnmarshalText(text []byte) error {
+	err := u.address.UnmarshalText(text)
+	if u.address.held != nil {
+		u.address.held.open = true
+	}
+	return err
+}
 
 func (u *URL) hold() *held { return u.address.held }
+
+// HeaderValue is the value of a header: a text, or a secret. It never prints itself either way.
+type HeaderValue struct{ Secret }
+
+// UnmarshalText is that of Secret.
+func (h *HeaderValue) UnmarshalText(text []byte) error {
+	err := h.Secret.UnmarshalText(text)
+	if h.held != nil {
+		h.held.open = true
+	}
+	return err
+}

@@ -64,9 +64,10 @@ func (w *walker) value(n *yaml.Node, f field, path string, inList bool) (any, bo
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
+	secret, open := isSecret(t)
 	switch {
-	case t == secretType || t == urlType:
-		return w.secret(n, path, t == urlType)
+	case secret:
+		return w.secret(n, path, open)
 	case isLeaf(t):
 		return w.scalar(n, f, path)
 	case isNull(n) && f.typ.Kind() != reflect.Pointer:
@@ -142,7 +143,8 @@ func (w *walker) list(n *yaml.Node, t reflect.Type, path string) (any, bool) {
 	return items, true
 }
 
-// entries reads a map whose keys are anybody's choice, and whose values are structs. Keys are taken as they are written.
+// entries reads a map whose keys are anybody's choice, and whose values are structs or secrets. Keys are taken as they are
+// written.
 func (w *walker) entries(n *yaml.Node, t reflect.Type, path string) (any, bool) {
 	if !w.expect(n, path, yaml.MappingNode) {
 		return nil, false
@@ -150,10 +152,14 @@ func (w *walker) entries(n *yaml.Node, t reflect.Type, path string) (any, bool) 
 	tree := map[string]any{}
 	for key, pair := range w.pairs(n, path) {
 		v, ok := w.value(pair.value, field{typ: t}, child(path, key), true)
-		if !ok {
-			v = map[string]any{}
+		switch {
+		case ok:
+			tree[key] = v
+		case isLeaf(t):
+			tree[key] = fromLiteral + ":" // there is one, and what is wrong with it was said
+		default:
+			tree[key] = map[string]any{}
 		}
-		tree[key] = v
 	}
 	return tree, true
 }
@@ -212,6 +218,8 @@ func (f field) expects() string {
 		return "a whole number"
 	case f.typ == durationType:
 		return "a duration such as 5s, 10m, 7d"
+	case f.typ == rateType:
+		return "so many in some time, such as 15/s, 40/m, 60/h or 1000/d"
 	case len(f.oneOf) > 0:
 		return anyOf(f.oneOf)
 	default:
@@ -221,7 +229,7 @@ func (f field) expects() string {
 
 // secret reads where a secret comes from: "env:NAME" and the like, "literal:…" for a text.
 func (w *walker) secret(n *yaml.Node, path string, open bool) (any, bool) {
-	const expected = "{env: NAME}, {file: PATH} or {credential: NAME}"
+	expected := "{env: NAME}, {file: PATH} or {credential: NAME}"
 	if n.Kind == yaml.ScalarNode && !isNull(n) && !isForeign(n) {
 		if n.Value == "" {
 			w.errorf(path, "is empty")
@@ -233,6 +241,9 @@ func (w *walker) secret(n *yaml.Node, path string, open bool) (any, bool) {
 		return fromLiteral + ":" + n.Value, true
 	}
 	if n.Kind != yaml.MappingNode {
+		if open {
+			expected = "a text, " + expected
+		}
 		w.mismatch(n, path, expected)
 		return nil, false
 	}
