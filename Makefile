@@ -8,7 +8,7 @@ LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT)
 
 .PHONY: help
 help: ## Say what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## Build bin/wrapup
@@ -41,3 +41,11 @@ $(LINT):
 .PHONY: fmt
 fmt: ## Format the code
 	gofmt -w cmd connector mappings outbox configs
+
+.PHONY: e2e
+e2e: ## Test against a real Request Tracker 5, which it installs (Debian, root)
+	@bash .ci/e2e/run
+
+.PHONY: e2e-setup
+e2e-setup: ## Install what e2e needs
+	@bash .ci/e2e/request-tracker install

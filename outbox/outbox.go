@@ -69,6 +69,14 @@ type Store interface {
 	// Entry gives one entry with its rows; ErrNotFound if it is not (or no longer) there.
 	Entry(ctx context.Context, ref Ref) (Entry, error)
 
+	// Days names the days that entries or counters are kept of, oldest first.
+	Days(ctx context.Context) ([]Day, error)
+
+	// Walk gives entries of a day in the order in which they were created, each with its rows, from the one after the given
+	// Seq on, at most limit; fewer mean that there are no more. Damaged ones are left out and reported in an error that wraps
+	// ErrDamaged; the entries beside it are good. Between two calls anything may change: a walk is no snapshot.
+	Walk(ctx context.Context, day Day, after uint64, limit int) ([]Entry, error)
+
 	// Counts gives the counters of a day.
 	Counts(ctx context.Context, day Day) (map[string]int64, error)
 

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
@@ -24,7 +23,10 @@ import (
 // asked is what answers people's questions: a running daemon, or its store where none runs.
 type asked interface {
 	Story(ctx context.Context, uuid string) (*admin.Story, error)
-	Deliveries(ctx context.Context, q admin.ListQuery) ([]admin.ListedDelivery, error)
+	Deliveries(ctx context.Context, q admin.ListQuery) (*admin.Page, error)
+	DestinationStatus(ctx context.Context) ([]admin.DestinationStatus, error)
+	Days(ctx context.Context) ([]string, error)
+	Audit(ctx context.Context, day string) (*admin.DayAudit, error)
 	Agents(ctx context.Context) ([]connector.AgentNow, error)
 	Queues(ctx context.Context, days int) ([]admin.QueueStats, error)
 }
@@ -38,7 +40,7 @@ func (a *app) ask(ctx context.Context, question func(context.Context, asked) err
 	client := admin.NewClient(cfg.Admin.Socket)
 	defer client.Close()
 	err = question(ctx, client)
-	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
+	if !nobodyAnswers(err) {
 		return err
 	}
 	path := filepath.Join(cfg.DataDir, storeFile)
@@ -51,18 +53,42 @@ func (a *app) ask(ctx context.Context, question func(context.Context, asked) err
 	case err != nil:
 		return err
 	}
-	return errors.Join(question(ctx, source(store, stopped{store}, cfg)), store.Close())
+	return errors.Join(question(ctx, source(store, stopped{store}, cfg, nil)), store.Close())
 }
 
-// source is where answers come from.
-func source(store *bolt.Store, live admin.Live, cfg *configs.Config) admin.Source {
-	return admin.Source{
-		Store: store, Live: live, Now: time.Now,
-		Configured: func(destination string) bool {
-			return slices.ContainsFunc(cfg.Destinations, func(d configs.Destination) bool { return d.Name == destination })
-		},
-		QueueName: func(queue string) string { return cfg.Queue(queue).Name },
+// operate has the running daemon change something. Nobody else may: the store is the daemon's.
+func (a *app) operate(ctx context.Context, change func(context.Context, *admin.Client) error) error {
+	cfg, err := a.loadToAsk()
+	if err != nil {
+		return err
 	}
+	client := admin.NewClient(cfg.Admin.Socket)
+	defer client.Close()
+	if err := change(ctx, client); !nobodyAnswers(err) {
+		return err
+	}
+	return fmt.Errorf("no daemon answers at %s: a change needs the daemon to be running (wrapup serve)", cfg.Admin.Socket)
+}
+
+func nobodyAnswers(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
+}
+
+// source is where answers come from; lanes are nil where no daemon runs.
+func source(store *bolt.Store, live admin.Live, cfg *configs.Config, lanes map[string]admin.Lane) admin.Source {
+	return admin.Source{
+		Store: store, Live: live, Now: time.Now, Lanes: lanes,
+		Destinations: func() []string { return destinationNames(cfg) },
+		QueueName:    func(queue string) string { return cfg.Queue(queue).Name },
+	}
+}
+
+func destinationNames(cfg *configs.Config) []string {
+	names := make([]string, len(cfg.Destinations))
+	for i := range cfg.Destinations {
+		names[i] = cfg.Destinations[i].Name
+	}
+	return names
 }
 
 // running is the live part of a daemon that runs.
@@ -90,12 +116,12 @@ func (s stopped) Pending(ctx context.Context, uuid string) (pending []connector.
 
 // Agents implements admin.Live.
 func (s stopped) Agents(ctx context.Context) (agents []connector.AgentNow, err error) {
-	err = s.each(ctx, func(u, _ string, arrivals []connector.Arrival) {
+	err = s.each(ctx, func(_, agent string, arrivals []connector.Arrival) {
 		events := make([]connector.Event, len(arrivals))
 		for i := range arrivals {
 			events[i] = arrivals[i].Event
 		}
-		if now, ok := connector.Now(events); ok && u == "" {
+		if now, ok := connector.Now(events); ok && agent != "" {
 			agents = append(agents, now)
 		}
 	})

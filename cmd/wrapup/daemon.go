@@ -83,7 +83,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	defer stopEngine()
 	stopWatch := start(ctx, fail, func(ctx context.Context) error { return watch(ctx, store) })
 	defer stopWatch()
-	stopAdmin := d.serve(socket, admin.Handler(source(store, running{engine}, d.config), d.log), fail)
+	stopAdmin := d.serve(socket, admin.Handler(source(store, running{engine}, d.config, byName(lanes)), d.log), fail)
 	defer stopAdmin()
 	stopEvents := d.serve(listener, d.receiver(store, engine, clock), fail)
 	defer stopEvents()
@@ -185,6 +185,15 @@ func (d *daemon) lanes(store *bolt.Store) []lane {
 		})})
 	}
 	return lanes
+}
+
+// byName gives the lanes to whoever answers people.
+func byName(lanes []lane) map[string]admin.Lane {
+	named := map[string]admin.Lane{}
+	for _, l := range lanes {
+		named[l.Name] = l
+	}
+	return named
 }
 
 // restore hands the lanes what earlier processes stored of their destinations.

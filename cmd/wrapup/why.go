@@ -106,6 +106,8 @@ func stateInWords(d *admin.NamedDelivery) string {
 		return "waiting, and the destination is not configured any more"
 	case d.State == connector.DeliveryWaiting && d.Failed > 0:
 		return fmt.Sprintf("not delivered yet after %d failed attempt(s), tried again at %s UTC (%s)", d.Failed, shortTime(d.Next), d.Reason)
+	case d.State == connector.DeliveryWaiting && d.Reason != "":
+		return fmt.Sprintf("not delivered yet, looked at again at %s UTC (%s)", shortTime(d.Next), d.Reason)
 	case d.State == connector.DeliveryWaiting:
 		return "about to be delivered"
 	case d.State == connector.DeliveryDone:
@@ -178,8 +180,8 @@ func printDelivery(b *strings.Builder, d *admin.NamedDelivery) {
 		if at.Status != 0 {
 			status = fmt.Sprint(at.Status)
 		}
-		fmt.Fprintf(b, "    %s  revision %d  %s %s → %s, %s (%s s)\n", shortTime(at.At), at.Revision, at.Method, at.URL, status, at.Verdict, at.Took)
-		for _, detail := range []struct{ name, text string }{{"because", at.Error}, {"sent", at.Request}, {"answer", at.Answer}} {
+		fmt.Fprintf(b, "    %s  revision %d  %s  %s %s → %s, %s (%s s)\n", shortTime(at.At), at.Revision, at.Step, at.Method, at.URL, status, at.Verdict, at.Took)
+		for _, detail := range []struct{ name, text string }{{"warning", at.Warning}, {"because", at.Error}, {"sent", at.Request}, {"answer", at.Answer}} {
 			if detail.text != "" {
 				fmt.Fprintf(b, "      %s: %s\n", detail.name, printable(detail.text))
 			}

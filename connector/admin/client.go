@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -35,30 +37,84 @@ func (c *Client) Story(ctx context.Context, uuid string) (*Story, error) {
 	return s, c.get(ctx, "/v1/story?"+url.Values{"uuid": {uuid}}.Encode(), s)
 }
 
-// Deliveries asks for the list of deliveries.
-func (c *Client) Deliveries(ctx context.Context, q ListQuery) ([]ListedDelivery, error) {
-	v := url.Values{"destination": {q.Destination}, "state": {string(q.State)}, "limit": {strconv.Itoa(q.Limit)}}
-	var list []ListedDelivery
-	return list, c.get(ctx, "/v1/deliveries?"+v.Encode(), &list)
+// Deliveries asks for a page of the list of deliveries.
+func (c *Client) Deliveries(ctx context.Context, q ListQuery) (*Page, error) {
+	p := new(Page)
+	return p, c.get(ctx, "/v1/deliveries?"+q.values().Encode(), p)
+}
+
+// Retry makes deliveries due now.
+func (c *Client) Retry(ctx context.Context, o Order) (changed []Changed, err error) {
+	err = c.post(ctx, "/v1/deliveries/retry", o, &changed)
+	return changed, err
+}
+
+// Drop ends deliveries.
+func (c *Client) Drop(ctx context.Context, o Order) (changed []Changed, err error) {
+	err = c.post(ctx, "/v1/deliveries/drop", o, &changed)
+	return changed, err
+}
+
+// DestinationStatus asks how the destinations are doing.
+func (c *Client) DestinationStatus(ctx context.Context) (list []DestinationStatus, err error) {
+	err = c.get(ctx, "/v1/destinations", &list)
+	return list, err
+}
+
+// Pause holds a destination until it is resumed.
+func (c *Client) Pause(ctx context.Context, destination, reason string) error {
+	return c.post(ctx, "/v1/destinations/pause", destinationOrder{Destination: destination, Reason: reason}, nil)
+}
+
+// Resume ends a pause.
+func (c *Client) Resume(ctx context.Context, destination string) error {
+	return c.post(ctx, "/v1/destinations/resume", destinationOrder{Destination: destination}, nil)
+}
+
+// Days asks of which days calls are kept.
+func (c *Client) Days(ctx context.Context) (days []string, err error) {
+	err = c.get(ctx, "/v1/days", &days)
+	return days, err
+}
+
+// Audit asks for the recount of a day.
+func (c *Client) Audit(ctx context.Context, day string) (*DayAudit, error) {
+	a := new(DayAudit)
+	return a, c.get(ctx, "/v1/audit?"+url.Values{"day": {day}}.Encode(), a)
 }
 
 // Agents asks what the agents do.
 func (c *Client) Agents(ctx context.Context) ([]connector.AgentNow, error) {
 	var list []connector.AgentNow
-	return list, c.get(ctx, "/v1/agents", &list)
+	err := c.get(ctx, "/v1/agents", &list)
+	return list, err
 }
 
 // Queues asks how the queues did over the last days.
 func (c *Client) Queues(ctx context.Context, days int) ([]QueueStats, error) {
 	var list []QueueStats
-	return list, c.get(ctx, "/v1/queues?days="+strconv.Itoa(days), &list)
+	err := c.get(ctx, "/v1/queues?days="+strconv.Itoa(days), &list)
+	return list, err
 }
 
 func (c *Client) get(ctx context.Context, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://wrapup"+path, http.NoBody)
+	return c.do(ctx, http.MethodGet, path, http.NoBody, into)
+}
+
+func (c *Client) post(ctx context.Context, path string, body, into any) error {
+	b, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
+	return c.do(ctx, http.MethodPost, path, bytes.NewReader(b), into)
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body io.Reader, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://wrapup"+path, body)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return err
@@ -70,6 +126,9 @@ func (c *Client) get(ctx context.Context, path string, into any) error {
 			return fmt.Errorf("the daemon answered %s", resp.Status)
 		}
 		return fmt.Errorf("the daemon answered: %s", refused.Error)
+	}
+	if into == nil {
+		return nil
 	}
 	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
 		return fmt.Errorf("the daemon's answer can't be read: %w", err)

@@ -2,18 +2,28 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
+	"time"
 
 	"wrapup/connector"
 )
 
 const (
 	defaultLimit = 100
-	maxLimit     = 10_000
+	maxLimit     = 1000
+	// maxOrder bounds the body of a POST.
+	maxOrder = 1 << 20
 )
+
+// badRequest is a request that can't be meant.
+type badRequest string
+
+func (b badRequest) Error() string { return string(b) }
 
 // Handler serves the API.
 func Handler(s Source, log *slog.Logger) http.Handler {
@@ -23,8 +33,13 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 			v, err := answer(r)
 			status := http.StatusOK
 			if err != nil {
-				log.Error("an admin request failed", "pattern", pattern, "error", err)
 				v, status = map[string]string{"error": err.Error()}, http.StatusInternalServerError
+				var bad badRequest
+				if errors.As(err, &bad) {
+					status = http.StatusBadRequest
+				} else {
+					log.Error("an admin request failed", "pattern", pattern, "error", err)
+				}
 			}
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(status)
@@ -35,23 +50,130 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 	}
 	// The uuid is whatever the dialer sent, such as "..": it must not be a part of the path.
 	handle("GET /v1/story", func(r *http.Request) (any, error) { return s.Story(r.Context(), r.URL.Query().Get("uuid")) })
-	handle("GET /v1/deliveries", func(r *http.Request) (any, error) {
-		q := r.URL.Query()
-		limit, err := strconv.Atoi(q.Get("limit"))
-		if err != nil || limit < 1 {
-			limit = defaultLimit
-		}
-		return s.Deliveries(r.Context(), ListQuery{
-			Destination: q.Get("destination"), State: connector.DeliveryState(q.Get("state")), Limit: min(limit, maxLimit),
-		})
-	})
 	handle("GET /v1/agents", func(r *http.Request) (any, error) { return s.Agents(r.Context()) })
 	handle("GET /v1/queues", func(r *http.Request) (any, error) {
 		days, err := strconv.Atoi(r.URL.Query().Get("days"))
 		if err != nil {
-			return nil, fmt.Errorf("days: expected a number: %w", err)
+			return nil, badRequest("days: expected a number")
 		}
 		return s.Queues(r.Context(), days)
 	})
+	handle("GET /v1/days", func(r *http.Request) (any, error) { return s.Days(r.Context()) })
+	handle("GET /v1/audit", func(r *http.Request) (any, error) { return s.Audit(r.Context(), r.URL.Query().Get("day")) })
+	handle("GET /v1/deliveries", func(r *http.Request) (any, error) {
+		q, err := parseListQuery(r.URL.Query())
+		if err != nil {
+			return nil, err
+		}
+		return s.Deliveries(r.Context(), q)
+	})
+	handle("POST /v1/deliveries/retry", func(r *http.Request) (any, error) {
+		var o Order
+		if err := readOrder(r, &o); err != nil {
+			return nil, err
+		}
+		changed, err := s.Retry(r.Context(), o)
+		logChanged(log, "deliveries were retried by a person", changed, "")
+		return changed, err
+	})
+	handle("POST /v1/deliveries/drop", func(r *http.Request) (any, error) {
+		var o Order
+		if err := readOrder(r, &o); err != nil {
+			return nil, err
+		}
+		changed, err := s.Drop(r.Context(), o)
+		logChanged(log, "deliveries were dropped by a person", changed, o.Reason)
+		return changed, err
+	})
+	handle("GET /v1/destinations", func(r *http.Request) (any, error) { return s.DestinationStatus(r.Context()) })
+	handle("POST /v1/destinations/pause", func(r *http.Request) (any, error) {
+		var o destinationOrder
+		if err := readOrder(r, &o); err != nil {
+			return nil, err
+		}
+		return struct{}{}, s.Pause(r.Context(), o.Destination, o.Reason)
+	})
+	handle("POST /v1/destinations/resume", func(r *http.Request) (any, error) {
+		var o destinationOrder
+		if err := readOrder(r, &o); err != nil {
+			return nil, err
+		}
+		return struct{}{}, s.Resume(r.Context(), o.Destination)
+	})
 	return mux
+}
+
+type destinationOrder struct {
+	Destination string `json:"destination"`
+	Reason      string `json:"reason,omitempty"`
+}
+
+// readOrder reads a body that asks for a change. The type is asked for because a form of a web page can't have it.
+func readOrder(r *http.Request, into any) error {
+	if r.Header.Get("Content-Type") != "application/json" {
+		return badRequest("Content-Type: expected application/json")
+	}
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxOrder))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return badRequest("the body can't be read: " + err.Error())
+	}
+	return nil
+}
+
+func logChanged(log *slog.Logger, message string, changed []Changed, reason string) {
+	n := map[string]int{}
+	for _, c := range changed {
+		if c.Done {
+			n[c.Destination]++
+			log.Debug(message, "destination", c.Destination, "call_id", c.CallID, "was", c.State) //nolint:sloglint // one of two
+		}
+	}
+	for destination, n := range n {
+		log.Info(message, "destination", destination, "count", n, "reason", reason) //nolint:sloglint // one of two
+	}
+}
+
+// values writes a query for the wire.
+func (q ListQuery) values() url.Values {
+	v := url.Values{"limit": {strconv.Itoa(q.Limit)}, "uuid": q.UUIDs}
+	for name, value := range map[string]string{"destination": q.Destination, "reason": q.Reason, "queue": q.Queue, "after": q.After} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	for _, s := range q.States {
+		v.Add("state", string(s))
+	}
+	for name, t := range map[string]time.Time{"since": q.Since, "until": q.Until} {
+		if !t.IsZero() {
+			v.Set(name, t.Format(time.RFC3339Nano))
+		}
+	}
+	return v
+}
+
+// parseListQuery reads what values writes.
+func parseListQuery(v url.Values) (ListQuery, error) {
+	q := ListQuery{
+		Destination: v.Get("destination"), Reason: v.Get("reason"), Queue: v.Get("queue"), After: v.Get("after"), UUIDs: v["uuid"],
+	}
+	for _, s := range v["state"] {
+		q.States = append(q.States, connector.DeliveryState(s))
+	}
+	for name, into := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
+		if text := v.Get(name); text != "" {
+			t, err := time.Parse(time.RFC3339Nano, text)
+			if err != nil {
+				return q, badRequest(fmt.Sprintf("%s %q: expected a time as in RFC 3339", name, text))
+			}
+			*into = t
+		}
+	}
+	var err error
+	if q.Limit, err = strconv.Atoi(v.Get("limit")); err != nil || q.Limit < 1 {
+		q.Limit = defaultLimit
+	}
+	q.Limit = min(q.Limit, maxLimit)
+	return q, nil
 }

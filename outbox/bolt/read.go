@@ -3,6 +3,8 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -99,6 +101,48 @@ func (s *Store) readEntry(d *day, seq uint64) (outbox.Entry, error) {
 		e.Rows = append(e.Rows, outbox.Row{Name: string(k[seqLen:]), Version: row.version, Body: body})
 	}
 	return e, nil
+}
+
+// Days names the days that are kept, oldest first.
+func (s *Store) Days(ctx context.Context) (days []outbox.Day, err error) {
+	err = s.view(ctx, func(tx *bbolt.Tx) error {
+		days = daysOf(tx)
+		return nil
+	})
+	return days, err
+}
+
+// Walk gives entries of a day, see outbox.Store. One call is one read transaction: keep the limit low.
+func (s *Store) Walk(ctx context.Context, of outbox.Day, after uint64, limit int) ([]outbox.Entry, error) {
+	var entries []outbox.Entry
+	var bad []error
+	err := s.view(ctx, func(tx *bbolt.Tx) error {
+		d := readDay(tx, of)
+		if d == nil || d.entries == nil {
+			return nil
+		}
+		from := seqKey(after)
+		c := d.entries.Cursor()
+		k, _ := c.Seek(from)
+		if bytes.Equal(k, from) {
+			k, _ = c.Next()
+		}
+		for ; k != nil && len(entries) < limit; k, _ = c.Next() {
+			err := damaged(d.path(entriesBucket), k, errMalformed)
+			var e outbox.Entry
+			if len(k) == seqLen {
+				e, err = s.readEntry(d, binary.BigEndian.Uint64(k))
+			}
+			switch {
+			case err == nil:
+				entries = append(entries, e)
+			case len(bad) < tellDamage:
+				bad = append(bad, err)
+			}
+		}
+		return nil
+	})
+	return entries, errors.Join(append(bad, err)...)
 }
 
 // Counts gives the counters of a day; none for a day without.

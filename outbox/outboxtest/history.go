@@ -1,6 +1,9 @@
 package outboxtest
 
 import (
+	"fmt"
+	"math"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -139,6 +142,49 @@ var historyTests = []test{
 			require.NoError(r, err)
 			require.Empty(r, none)
 		})
+	}},
+	{"the entries of a day, in pages", func(r *rig) {
+		days, err := r.Days(r.ctx)
+		require.NoError(r, err)
+		require.Empty(r, days)
+		var want []outbox.Entry
+		for i := range 5 {
+			tx := outbox.Tx{
+				Group: fmt.Sprintf("group %d", i), Entry: &outbox.EntryPut{ID: "e", Day: day0, Body: []byte("x")},
+				Put: []outbox.RowPut{row(outbox.Ref{}, "r", 0, fmt.Sprint(i))},
+			}
+			e := outbox.Entry{Ref: r.mustCommit(tx).Ref, Group: tx.Group, ID: "e", Version: 1, Body: []byte("x")}
+			e.Rows = []outbox.Row{{Name: "r", Version: 1, Body: []byte(fmt.Sprint(i))}}
+			want = append(want, e)
+		}
+		r.mustCommit(outbox.Tx{Group: "g", Entry: &outbox.EntryPut{ID: "e", Day: day0 + 2, Body: []byte("other day")}})
+		r.mustCommit(outbox.Tx{Count: []outbox.Delta{{Day: day0 + 1, Name: "n", N: 1}}})
+		r.both(func() {
+			days, err := r.Days(r.ctx)
+			require.NoError(r, err)
+			require.Equal(r, []outbox.Day{day0, day0 + 1, day0 + 2}, days)
+			for _, page := range []struct {
+				after uint64
+				limit int
+				want  []outbox.Entry
+			}{
+				{0, 9, want}, {0, 2, want[:2]}, {want[1].Ref.Seq, 2, want[2:4]}, {want[1].Ref.Seq, 3, want[2:]},
+				{want[4].Ref.Seq, 9, nil}, {math.MaxUint64, 9, nil}, {0, 0, nil},
+			} {
+				list, err := r.Walk(r.ctx, day0, page.after, page.limit)
+				require.NoError(r, err)
+				require.Equal(r, page.want, list)
+			}
+			none, err := r.Walk(r.ctx, day0+1, 0, 9)
+			require.NoError(r, err)
+			require.Empty(r, none)
+		})
+		// A row that changes doesn't move its entry.
+		r.mustCommit(outbox.Tx{Put: []outbox.RowPut{row(want[0].Ref, "r", 1, "new")}})
+		want[0].Rows[0] = outbox.Row{Name: "r", Version: 2, Body: []byte("new")}
+		list, err := r.Walk(r.ctx, day0, 0, 9)
+		require.NoError(r, err)
+		require.Equal(r, want, list)
 	}},
 	{"what is not there is not found", func(r *rig) {
 		ref := r.entry("e")

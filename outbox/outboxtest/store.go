@@ -181,4 +181,8 @@ func (r *rig) refusesAll(task outbox.Task, want error) {
 	assert.ErrorIs(r, err, want)
 	_, err = r.Counts(r.ctx, day0)
 	assert.ErrorIs(r, err, want)
+	_, err = r.Days(r.ctx)
+	assert.ErrorIs(r, err, want)
+	_, err = r.Walk(r.ctx, day0, 0, 1)
+	assert.ErrorIs(r, err, want)
 }

@@ -5,6 +5,7 @@ package outboxtest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -182,6 +183,7 @@ func dump(t require.TestingT, s outbox.Store) string {
 		}
 	}
 	names := map[outbox.Ref]string{}
+	var kept []outbox.Entry
 	for _, g := range dumpGroups {
 		entries, err := s.Entries(ctx, g)
 		require.NoError(t, err)
@@ -194,8 +196,10 @@ func dump(t require.TestingT, s outbox.Store) string {
 			alone, err := s.Entry(ctx, e.Ref)
 			require.NoError(t, err)
 			require.Equal(t, e, alone)
+			kept = append(kept, e)
 		}
 	}
+	require.ElementsMatch(t, kept, walkAll(t, s))
 	queues, err := s.Queues(ctx)
 	require.NoError(t, err)
 	for _, q := range queues {
@@ -227,4 +231,30 @@ func dump(t require.TestingT, s outbox.Store) string {
 		}
 	}
 	return b.String()
+}
+
+// walkAll gives all entries of the groups that a dump looks at, found by day.
+func walkAll(t require.TestingT, s outbox.Store) []outbox.Entry {
+	const page = 2
+	var all []outbox.Entry
+	days, err := s.Days(context.Background())
+	require.NoError(t, err)
+	for i, d := range days {
+		require.True(t, i == 0 || days[i-1] < d, "days in order, each once")
+		for last, more := uint64(0), true; more; {
+			list, err := s.Walk(context.Background(), d, last, page)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(list), page)
+			for _, e := range list {
+				require.Equal(t, d, e.Ref.Day)
+				require.Greater(t, e.Ref.Seq, last)
+				last = e.Ref.Seq
+				if slices.Contains(dumpGroups, e.Group) {
+					all = append(all, e)
+				}
+			}
+			more = len(list) == page
+		}
+	}
+	return all
 }

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"wrapup/connector"
+	"wrapup/connector/admin"
+	"wrapup/outbox"
+)
+
+func (a *app) audit() *cobra.Command {
+	format := output("text")
+	days := 0
+	c := &cobra.Command{
+		Use:   "audit",
+		Short: "Prove that every finished call is accounted for",
+		Long: `Audit checks the sum: for each destination and day of finish (UTC), the calls that were finished are those that are
+delivered, waiting, dead, parked, skipped or dropped. It takes that from the counters, and counts again what is kept of each
+call. It exits with 1 if there is any gap. A day on which deliveries never stand still long enough to be counted again is
+said to be so, and is no gap.`,
+		Example: "  wrapup audit\n  wrapup audit --days 2 -o json",
+		Args:    args(0, "no arguments"),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if days < 0 {
+				return usageError{fmt.Errorf("--days %d: expected at least 1", days)}
+			}
+			return a.ask(c.Context(), func(ctx context.Context, s asked) error {
+				names, err := s.Days(ctx)
+				if err != nil {
+					return err
+				}
+				audits := []*admin.DayAudit{}
+				gaps := 0
+				for _, name := range names {
+					if days > 0 && name < outbox.DayOf(time.Now().Add(-time.Duration(days-1)*24*time.Hour)).String() {
+						continue
+					}
+					audit, err := s.Audit(ctx, name)
+					if err != nil {
+						return err
+					}
+					audits = append(audits, audit)
+					gaps += len(audit.Gaps)
+				}
+				if format == "json" {
+					err = printJSON(c.OutOrStdout(), audits)
+				} else {
+					err = printAudits(c.OutOrStdout(), audits)
+				}
+				if err == nil && gaps > 0 {
+					return errReported
+				}
+				return err
+			})
+		},
+	}
+	c.Flags().IntVar(&days, "days", days, "only so many `days`, today included; 0 is all that are kept")
+	c.Flags().VarP(&format, "output", "o", "text or json")
+	return c
+}
+
+func printAudits(w io.Writer, audits []*admin.DayAudit) error {
+	var calls int64
+	var gaps, moving []string
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "DAY\tDESTINATION\tFINISHED")
+	for _, state := range admin.DeliveryStates() {
+		name := strings.ToUpper(string(state))
+		if state == connector.DeliveryDone {
+			name = "DELIVERED"
+		}
+		fmt.Fprint(t, "\t"+name)
+	}
+	fmt.Fprintln(t)
+	for _, a := range audits {
+		calls += a.Calls
+		for _, d := range a.Destinations {
+			fmt.Fprintf(t, "%s\t%s\t%d", a.Day, d.Destination, d.Finished)
+			for _, state := range admin.DeliveryStates() {
+				fmt.Fprintf(t, "\t%d", d.Counted[state])
+			}
+			fmt.Fprintln(t)
+		}
+		for _, gap := range a.Gaps {
+			gaps = append(gaps, a.Day+" "+gap)
+		}
+		if a.Moving {
+			moving = append(moving, a.Day)
+		}
+	}
+	if calls > 0 {
+		if err := t.Flush(); err != nil {
+			return err
+		}
+	}
+	for _, gap := range gaps {
+		fmt.Fprintf(w, "GAP: %s\n", printable(gap))
+	}
+	for _, day := range moving {
+		fmt.Fprintf(w, "%s: deliveries went on all the time, so that it could not be counted again; ask once more.\n", day)
+	}
+	if len(gaps) > 0 {
+		_, err := fmt.Fprintf(w, "%d gap(s) in %d day(s).\n", len(gaps), len(audits))
+		return err
+	}
+	_, err := fmt.Fprintf(w, "The sum holds: %d call(s) in %d day(s), each accounted for.\n", calls, len(audits))
+	return err
+}

@@ -1,0 +1,201 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"wrapup/connector"
+	"wrapup/outbox"
+)
+
+// DestinationState is what a destination does.
+type DestinationState string
+
+// The states of a destination.
+const (
+	DestinationRunning      DestinationState = "running"
+	DestinationPaused       DestinationState = "paused"         // it is in trouble, and tried now and then
+	DestinationHeld         DestinationState = "held"           // it waits for a person
+	DestinationUnconfigured DestinationState = "not configured" // its backlog waits
+	DestinationStopped      DestinationState = "stopped"        // no daemon runs
+)
+
+// DestinationStatus is how a destination is doing.
+type DestinationStatus struct {
+	Destination string           `json:"destination"`
+	State       DestinationState `json:"state"`
+	// Reason and Since tell of a pause.
+	Reason string         `json:"reason,omitempty"`
+	Since  connector.Time `json:"since"`
+	// Waiting is how many deliveries wait, those that are being sent included; Due is when the first of them is or was due.
+	Waiting int            `json:"waiting"`
+	Sending int            `json:"sending"`
+	Due     connector.Time `json:"due"`
+	Dead    int64          `json:"dead"`
+	Parked  int64          `json:"parked"`
+	// Unreadable were set aside because they couldn't be read.
+	Unreadable int64 `json:"unreadable"`
+	// Finished and Delivered are of the calls that were finished today (UTC).
+	Finished  int64 `json:"finished_today"`
+	Delivered int64 `json:"delivered_today"`
+	// LastError is why the last delivery failed of those that are waiting, dead or parked; LastErrorAt is when.
+	LastError   string         `json:"last_error"`
+	LastErrorAt connector.Time `json:"last_error_at"`
+}
+
+// DestinationStatus tells how each destination is doing: those that are configured, in their order, then others that have a
+// backlog.
+func (s Source) DestinationStatus(ctx context.Context) ([]DestinationStatus, error) {
+	queues, err := s.Store.Queues(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.Clone(s.Destinations())
+	for _, q := range queues {
+		if !slices.Contains(names, q) {
+			names = append(names, q)
+		}
+	}
+	days, err := s.Store.Days(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]DestinationStatus, len(names))
+	for i, name := range names {
+		out[i] = DestinationStatus{Destination: name}
+		s.lane(&out[i])
+		depth, err := s.Store.Depth(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		out[i].Waiting, out[i].Sending, out[i].Due = depth.Waiting, depth.Claimed, connector.TimeOf(depth.Oldest)
+		out[i].Unreadable = int64(depth.Buried)
+		if out[i].LastError, out[i].LastErrorAt, err = s.lastError(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	today := outbox.DayOf(s.Now())
+	for _, day := range days {
+		counts, err := s.Store.Counts(ctx, day)
+		if err != nil {
+			return nil, err
+		}
+		for i := range out {
+			d := &out[i]
+			d.Dead += counts[connector.CountState(d.Destination, connector.DeliveryDead)]
+			d.Parked += counts[connector.CountState(d.Destination, connector.DeliveryParked)]
+			if day == today {
+				d.Finished = counts[connector.CountFinished(d.Destination)]
+				d.Delivered = counts[connector.CountState(d.Destination, connector.DeliveryDone)]
+			}
+		}
+	}
+	for i := range out {
+		out[i].Unreadable = max(0, out[i].Unreadable-out[i].Dead-out[i].Parked)
+	}
+	return out, nil
+}
+
+// lane says what the destination's lane does.
+func (s Source) lane(d *DestinationStatus) {
+	lane := s.Lanes[d.Destination]
+	switch {
+	case !s.configured(d.Destination):
+		d.State = DestinationUnconfigured
+	case lane == nil:
+		d.State = DestinationStopped
+	default:
+		reason, since, held := lane.Paused()
+		switch {
+		case held:
+			d.State = DestinationHeld
+		case reason != "":
+			d.State = DestinationPaused
+		default:
+			d.State = DestinationRunning
+		}
+		d.Reason, d.Since = reason, connector.TimeOf(since)
+	}
+}
+
+// errorSample is how many of the waiting deliveries are asked for their last error.
+const errorSample = 20
+
+// lastError looks for the latest failure: of the first waiting deliveries, and of the one that was set aside last.
+func (s Source) lastError(ctx context.Context, queue string) (reason string, at connector.Time, err error) {
+	look := func(task outbox.Task) {
+		entry, err := s.Store.Entry(ctx, task.Ref)
+		if err != nil {
+			return
+		}
+		d, err := connector.DecodeDelivery(entry.Row(queue).Body)
+		if err != nil {
+			return
+		}
+		failed := d.LastFailed
+		if task.Buried {
+			failed = connector.TimeOf(task.Due)
+		} else if d.Failed == 0 {
+			return
+		}
+		if failed > at {
+			reason, at = d.Reason, failed
+		}
+	}
+	waiting, err := s.Store.Tasks(ctx, queue, false, outbox.Key{}, errorSample)
+	if err != nil && !errors.Is(err, outbox.ErrDamaged) {
+		return "", 0, err
+	}
+	for _, task := range waiting {
+		look(task)
+	}
+	var last *outbox.Task
+	for after, more := (outbox.Key{}), true; more; {
+		const page = 5000
+		buried, err := s.Store.Tasks(ctx, queue, true, after, page)
+		if err != nil && !errors.Is(err, outbox.ErrDamaged) {
+			return "", 0, err
+		}
+		if n := len(buried); n > 0 {
+			last = &buried[n-1]
+			after = last.Key
+		}
+		more = len(buried) == page
+	}
+	if last != nil {
+		look(*last)
+	}
+	return reason, at, nil
+}
+
+// Pause holds a destination until it is resumed.
+func (s Source) Pause(ctx context.Context, destination, reason string) error {
+	if strings.TrimSpace(reason) == "" {
+		return badRequest("a pause needs a reason")
+	}
+	lane, err := s.laneOf(destination)
+	if err != nil {
+		return err
+	}
+	return lane.Pause(ctx, reason)
+}
+
+// Resume ends a pause, whoever or whatever began it.
+func (s Source) Resume(ctx context.Context, destination string) error {
+	lane, err := s.laneOf(destination)
+	if err != nil {
+		return err
+	}
+	return lane.Resume(ctx)
+}
+
+func (s Source) laneOf(destination string) (Lane, error) {
+	lane := s.Lanes[destination]
+	if lane == nil {
+		return nil, badRequest(fmt.Sprintf("there is no destination %q; there are: %s", destination, strings.Join(s.Destinations(), ", ")))
+	}
+	return lane, nil
+}
