@@ -116,15 +116,19 @@ func (m *Mapping) HasSession() bool { return m.session != nil }
 // may they be repeated, nor does a lookup find what they did.
 func (m *Mapping) Doubles() []string {
 	var names []string
-	all := slices.Concat(m.create, m.update)
-	for _, s := range all {
-		found := slices.ContainsFunc(all, func(other *step) bool { return other.finds == s.name })
-		if !s.repeat.Safe && !found && !slices.Contains(names, s.name) {
-			names = append(names, s.name)
+	for _, list := range [][]*step{m.create, m.update} { // a lookup is asked only where it stands
+		for _, s := range list {
+			found := slices.ContainsFunc(list, func(other *step) bool { return other.finds == s.name })
+			if !s.repeat.Safe && !found && !slices.Contains(names, s.name) {
+				names = append(names, s.name)
+			}
 		}
 	}
 	return names
 }
+
+// HasStep says whether the mapping has a step of that name.
+func (m *Mapping) HasStep(name string) bool { return m.step(name) != nil }
 
 // step finds a step by name, nil if there is none.
 func (m *Mapping) step(name string) *step {

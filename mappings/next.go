@@ -112,9 +112,8 @@ func (m *Mapping) stepAction(c Call, s *step, in *scope) (a Action, due bool, er
 
 // notThere says whether a lookup of this attempt didn't find what the step would do.
 func (m *Mapping) notThere(c Call, s *step) bool {
-	return slices.ContainsFunc(m.create, func(other *step) bool {
-		return other.finds == s.name && slices.Contains(c.Progress.Missed, other.name)
-	})
+	missed := func(other *step) bool { return other.finds == s.name && slices.Contains(c.Progress.Missed, other.name) }
+	return slices.ContainsFunc(m.create, missed) || slices.ContainsFunc(m.update, missed)
 }
 
 // nothingFound says how a call goes on after a lookup that found nothing.

@@ -53,10 +53,8 @@ func (s Source) Retry(ctx context.Context, o Order) ([]Changed, error) {
 		}
 		d.Succeed()
 		d.RefusedAt, d.Reason = 0, ""
-		switch c.was {
-		case connector.DeliveryDead:
-			d.Sending = 0 // the newest revision is sent
-		case connector.DeliveryParked:
+		// The newest revision is sent, unless the delivery had begun with an earlier one: that is finished first.
+		if c.was == connector.DeliveryParked {
 			d.Unsure = nil // so that it is sent, whatever may have been
 		}
 		d.State, d.Next = connector.DeliveryWaiting, connector.TimeOf(c.due)

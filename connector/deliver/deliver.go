@@ -61,20 +61,22 @@ func (w *work) attempt(ctx context.Context) error {
 	if due := w.call.FinishedAt.Time().Add(w.Mapping.Wait()); w.delivery.Done == 0 && w.now().Before(due) {
 		return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the mapping waits for late events first", due: due})
 	}
+	if gone := w.unknownStep(); gone != "" {
+		return w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: step " + gone +
+			" was sent, or may have been, and the mapping has no step of that name any more; what it has could log the call twice"})
+	}
 	for {
 		record := w.revision()
 		call, login := w.view(record)
 		action, err := w.Mapping.Next(call)
 		if err != nil { // a template that can't be rendered for this record never will be: no hot loop
 			w.log.Error("a call can't be rendered; it is dead", "call_id", record.CallID, "error", err)
-			w.delivery.Sending = 0 // a newer revision may be fine
-			return w.settle(ctx, ending{state: connector.DeliveryDead, reason: err.Error(), of: record.Revision})
+			return w.settle(ctx, ending{state: connector.DeliveryDead, reason: err.Error(), of: w.letGo(record)})
 		}
 		settled := false
 		switch action.Kind {
 		case mappings.ActionSkip:
-			w.delivery.Sending = 0
-			return w.settle(ctx, ending{state: connector.DeliverySkipped, reason: action.Reason, of: record.Revision})
+			return w.settle(ctx, ending{state: connector.DeliverySkipped, reason: action.Reason, of: w.letGo(record)})
 		case mappings.ActionFinished:
 			w.delivery.Done, w.delivery.Sending, w.delivery.HeldSince, w.delivery.Unsure = record.Revision, 0, 0, nil
 			w.delivery.Succeed()
@@ -95,6 +97,34 @@ func (w *work) attempt(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// begun says that something of the revision under way was sent, or may have been.
+func (w *work) begun() bool { return len(w.progress.Done) > 0 || len(w.delivery.Unsure) > 0 }
+
+// letGo lets go of the revision under way, so that a newer one may be looked at, and gives its number. What has begun is
+// kept instead, and the number is 0: it is finished as what it began as, so that the newer one is still an update.
+func (w *work) letGo(record *connector.Record) int {
+	if w.begun() {
+		return 0
+	}
+	w.delivery.Sending = 0
+	return record.Revision
+}
+
+// unknownStep names a step that was sent, or may have been, and that the mapping doesn't have, "" if there is none.
+func (w *work) unknownStep() string {
+	for _, step := range w.progress.Done {
+		if !w.Mapping.HasStep(step) {
+			return step
+		}
+	}
+	for step := range w.delivery.Unsure {
+		if !w.Mapping.HasStep(step) {
+			return step
+		}
+	}
+	return ""
 }
 
 // view is what the mapping sees of the delivery; login says of which login the session's values are.

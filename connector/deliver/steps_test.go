@@ -464,3 +464,47 @@ steps: [{name: log, path: /calls}]`), func(d *Destination) { d.Concurrency = 8 }
 		assert.Len(t, b.requests(), 1)
 	})
 }
+
+func TestWhatHasBegunIsFinishedAsItBegan(t *testing.T) {
+	const linked = `steps:
+  - {name: log, path: /calls, repeat: safe, save: {log: "${response.body.id}"}}
+  - {name: link, method: PUT, path: "/calls/${saved.log}/link"}
+update:
+  - {name: amend, method: PATCH, path: "/calls/${saved.log}"}`
+	virtual(t, "a create that is half done stays with its revision, and the newer one is an update", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, linked), nil)
+		b.will(body(200, `{"id":7}`), status(503), status(200))
+		ref := b.finish("a")
+		b.delivery(ref)
+		b.amend(ref)
+		time.Sleep(time.Minute)
+		d := b.delivery(ref)
+		assert.Equal(t, connector.DeliveryDone, d.State, d.Reason)
+		assert.Equal(t, 2, d.Done)
+		assert.Equal(t, []string{"POST /calls", "PUT /calls/7/link", "PUT /calls/7/link", "PATCH /calls/7"}, b.steps())
+	})
+	virtual(t, "also where it was dead in between", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, linked), nil)
+		b.will(body(200, `{"id":7}`), status(400))
+		ref := b.finish("a")
+		b.delivery(ref)
+		b.amend(ref)
+		d := b.delivery(ref)
+		assert.Equal(t, connector.DeliveryDead, d.State)
+		assert.Equal(t, 1, d.Sending)
+	})
+	virtual(t, "a step that the mapping has no more, and that may have been sent, is not sent under another name", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, ticketOnce), nil)
+		b.will(body(200, `{"id":5}`), lost(true))
+		ref := b.finish("a")
+		b.delivery(ref)
+		b.kill()
+		b.options.Destination.Mapping = yamlMapping(t, strings.ReplaceAll(ticketOnce, "ticket", "create"))
+		b.start()
+		time.Sleep(time.Hour)
+		d := b.delivery(ref)
+		assert.Equal(t, connector.DeliveryParked, d.State)
+		assert.Contains(t, d.Reason, "no step of that name")
+		assert.Len(t, b.steps(), 2)
+	})
+}

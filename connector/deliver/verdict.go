@@ -114,8 +114,9 @@ func (w *work) down(now time.Time, reason string) {
 
 // dead ends a delivery that the destination will never take.
 func (w *work) dead(ctx context.Context, record *connector.Record, action mappings.Action, reason string) error {
-	w.delivery.Sending, w.delivery.RefusedAt = 0, 0
+	w.delivery.RefusedAt = 0
 	w.noEffect(action)
+	w.letGo(record)
 	w.log.Error("a call was refused; it is dead", "call_id", record.CallID, "step", action.Step, "reason", reason)
 	return w.settle(ctx, ending{state: connector.DeliveryDead, reason: reason})
 }
