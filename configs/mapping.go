@@ -101,10 +101,14 @@ func (l *loader) tableReader(dir string) func(name string) ([]byte, error) {
 		file := tablePath(dir, name)
 		src, err := l.ReadFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %s", file, unreadable(err))
+			return nil, tableUnreadable(file, err)
 		}
 		return src, nil
 	}
+}
+
+func tableUnreadable(file string, err error) error {
+	return fmt.Errorf("%s: %s", file, unreadable(err))
 }
 
 // tablePath is where the file of a table is, for mappings in the folder.

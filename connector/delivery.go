@@ -31,9 +31,10 @@ type Delivery struct {
 	// Unsure names the steps of which nobody knows whether their request got through, and when each was about to be sent for
 	// the first time. A step that must not be sent twice is put in before its request and taken out with its answer.
 	Unsure map[string]Time `json:"unsure,omitempty"`
-	// HeldSince is since when the mapping has been holding the call; 0 if it didn't. It stays until the revision is done: a
-	// lookup that was waited for in vain is not waited for again when a later step is retried.
-	HeldSince Time `json:"held_since,omitempty"`
+	// Held says since when the mapping has been holding the call for the sake of each thing that it waits for: a lookup, a
+	// table. It stays until the revision is done: what was waited for in vain is not waited for again when a later step is
+	// retried.
+	Held map[string]Time `json:"held,omitempty"`
 	// Failed counts the attempts that failed since the last success; LastFailed is when the last of them did.
 	Failed     int  `json:"failed,omitempty"`
 	LastFailed Time `json:"last_failed,omitempty"`

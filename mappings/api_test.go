@@ -86,11 +86,11 @@ func TestTablesAreReadAgain(t *testing.T) {
 		assert.Error(t, problems.Err(), what)
 	}
 
-	c.Held = 30 * time.Minute
+	c.Held = map[string]time.Duration{"tables.owner": 30 * time.Minute, "contact": 2 * time.Hour}
 	a, err = m.Next(c)
 	require.NoError(t, err)
 	assert.Equal(t, 30*time.Minute, a.Hold.For)
-	c.Held = time.Hour
+	c.Held = map[string]time.Duration{"tables.owner": time.Hour}
 	a, err = m.Next(c)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"status":"done"}`, string(a.Request.Body))

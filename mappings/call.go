@@ -25,8 +25,8 @@ type Call struct {
 	Session map[string]any
 	// Auth holds what the token answer of auth.oauth2 says, nil if there was none yet.
 	Auth map[string]any
-	// Held is how long the call has been held since its last step was done; a lookup that finds nothing does not count.
-	Held time.Duration
+	// Held says for each thing that the call has been waiting for (see Hold.On) for how long it has.
+	Held map[string]time.Duration
 	// Age is the time since the call ended.
 	Age time.Duration
 	// Now is the time of day. It is needed only for answers that say until when to wait.
@@ -75,6 +75,8 @@ type Action struct {
 
 // Hold says what a held call waits for.
 type Hold struct {
+	// On names it: the lookup's step, or "tables." and the table's name. Each is waited for by a clock of its own.
+	On string
 	// For is how long it waits at most, from now on.
 	For time.Duration
 	// Then says what comes after that: continue, skip_call, null or dead.

@@ -91,6 +91,9 @@ func Compile(file string, src []byte, opts Options) (*Mapping, source.Problems) 
 // Name is the mapping's name: that of its file, without the ending.
 func (m *Mapping) Name() string { return m.name }
 
+// File is the mapping's file, as Compile was told.
+func (m *Mapping) File() string { return m.file }
+
 // Version is the mapping's version, "" if it names none.
 func (m *Mapping) Version() string { return m.version }
 

@@ -16,7 +16,7 @@ func (m *Mapping) Next(c Call) (Action, error) {
 	}
 	if held, ok := errors.AsType[*heldError](err); ok {
 		return Action{Kind: ActionHold, Step: step, Reason: held.Error(),
-			Hold: Hold{For: held.left, Then: held.then, Table: held.table, Key: held.key}}, nil
+			Hold: Hold{On: heldOn(held.table), For: held.left, Then: held.then, Table: held.table, Key: held.key}}, nil
 	}
 	return Action{}, renderError(err, step)
 }
@@ -118,9 +118,9 @@ func (m *Mapping) notThere(c Call, s *step) bool {
 
 // nothingFound says how a call goes on after a lookup that found nothing.
 func (s *step) nothingFound(c Call) (Action, bool, error) {
-	if s.notFound.hold > c.Held {
+	if left := s.notFound.hold - c.Held[s.name]; left > 0 {
 		return Action{Kind: ActionHold, Step: s.name, Reason: fmt.Sprintf("%s: nothing was found yet", s.name),
-			Hold: Hold{For: s.notFound.hold - c.Held, Then: s.notFound.then}}, true, nil
+			Hold: Hold{On: s.name, For: left, Then: s.notFound.then}}, true, nil
 	}
 	switch s.notFound.then {
 	case thenSkip:

@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -28,7 +29,7 @@ func Play(m *Mapping, c Call, answers []Answer) (list []Exchange, end Call) {
 		case err != nil:
 			return list, c
 		case a.Kind == ActionHold:
-			c.Held += a.Hold.For
+			c.hold(a.Hold)
 			c.Progress = c.Progress.Fresh()
 			if a.Hold.Table == "" && len(answers) == 0 {
 				return list, c
@@ -62,15 +63,22 @@ func Play(m *Mapping, c Call, answers []Answer) (list []Exchange, end Call) {
 	return list, c
 }
 
+// hold lets the time pass that a held call waits for.
+func (c *Call) hold(h Hold) {
+	held := maps.Clone(c.Held)
+	if held == nil {
+		held = map[string]time.Duration{}
+	}
+	held[h.On] += h.For
+	c.Held = held
+}
+
 // follow goes on after a judgement; it says whether there is anything to go on with.
 func (c *Call) follow(a Action, j Judgement) bool {
 	switch j.Verdict {
 	case VerdictDone:
 		c.Progress = j.Progress
 		c.MaybeSent = slices.DeleteFunc(slices.Clone(c.MaybeSent), func(s string) bool { return slices.Contains(c.Progress.Done, s) })
-		if !j.NotFound {
-			c.Held = 0
-		}
 	case VerdictRetry:
 		c.Progress = c.Progress.Fresh()
 		if !c.Now.IsZero() {

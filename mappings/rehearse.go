@@ -14,7 +14,7 @@ func Rehearse(m *Mapping, c Call, found bool) (list []Exchange, end Call) {
 		case err != nil || a.Kind == ActionFinished || a.Kind == ActionSkip:
 			return list, c
 		case a.Kind == ActionHold:
-			c.Held += a.Hold.For
+			c.hold(a.Hold)
 			c.Progress = c.Progress.Fresh()
 		case a.Kind == ActionAuth:
 			c.Auth = map[string]any{}

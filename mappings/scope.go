@@ -15,7 +15,7 @@ type scope struct {
 	record *connector.Record
 	// sent is the revision that was last sent, nil if none was.
 	sent                 *connector.Record
-	held                 time.Duration
+	held                 map[string]time.Duration
 	saved, auth, session root
 	response             *response
 	item, body           any
@@ -145,6 +145,9 @@ func (e *heldError) Error() string {
 	return fmt.Sprintf("%q is not in tables.%s yet", e.key, e.table)
 }
 
+// heldOn is the Hold.On of a table.
+func heldOn(table string) string { return "tables." + table }
+
 // lookUp gives the value of a table for a key.
 func (s *scope) lookUp(i int, key any) (any, error) {
 	t := s.m.tables[i]
@@ -158,11 +161,12 @@ func (s *scope) lookUp(i int, key any) (any, error) {
 	if v, ok := t.values[k]; ok {
 		return v, nil
 	}
-	switch {
-	case t.missing == nil:
+	if t.missing == nil {
 		return t.fallback, nil
-	case s.held < t.missing.hold:
-		return nil, &heldError{table: t.name, key: k, left: t.missing.hold - s.held, then: t.missing.then}
+	}
+	switch left := t.missing.hold - s.held[heldOn(t.name)]; {
+	case left > 0:
+		return nil, &heldError{table: t.name, key: k, left: left, then: t.missing.then}
 	case t.missing.then == thenDead:
 		return nil, fmt.Errorf("%q is not in tables.%s", k, t.name)
 	}

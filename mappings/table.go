@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"reflect"
 	"slices"
 	"time"
 
@@ -73,6 +74,11 @@ func (m *Mapping) TableFiles() []string {
 		}
 	}
 	return files
+}
+
+// SameTables says whether the tables of two states of a mapping hold the same.
+func (m *Mapping) SameTables(other *Mapping) bool {
+	return slices.EqualFunc(m.tables, other.tables, func(a, b *table) bool { return reflect.DeepEqual(a.values, b.values) })
 }
 
 // WithTables gives the mapping with its tables read again. The Mapping is nil if the problems are more than warnings:

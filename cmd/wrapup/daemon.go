@@ -83,6 +83,8 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	defer stopEngine()
 	stopWatch := start(ctx, fail, func(ctx context.Context) error { return watch(ctx, store) })
 	defer stopWatch()
+	stopTables := start(ctx, fail, func(ctx context.Context) error { return d.watchTables(ctx, lanes) })
+	defer stopTables()
 	stopAdmin := d.serve(socket, admin.Handler(source(store, running{engine}, d.config, byName(lanes)), d.log), fail)
 	defer stopAdmin()
 	stopEvents := d.serve(listener, d.receiver(store, engine, clock), fail)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -247,11 +248,11 @@ func printShown(w io.Writer, s *admin.Story, inShort string) error {
 			if d.Next.Known() {
 				line("next", shortTime(d.Next)+" UTC")
 			}
-			if d.HeldSince.Known() {
-				line("held since", shortTime(d.HeldSince)+" UTC")
+			for _, on := range slices.Sorted(maps.Keys(d.Held)) {
+				line("held", "for "+on+" since "+shortTime(d.Held[on])+" UTC")
 			}
-			for step, at := range d.Unsure {
-				line("unsure", "step "+step+" may have been done: its request went out at "+shortTime(at)+" UTC, and no answer came")
+			for _, step := range slices.Sorted(maps.Keys(d.Unsure)) {
+				line("unsure", "step "+step+" may have been done: its request went out at "+shortTime(d.Unsure[step])+" UTC, and no answer came")
 			}
 			line("progress", string(d.Progress))
 			for i, at := range d.Attempts {

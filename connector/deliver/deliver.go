@@ -14,7 +14,7 @@ import (
 // deliver does what can be done now of one delivery, and settles it. It says whether a request went out, and whether the
 // delivery was given back unsettled. Only a broken store is an error.
 func (l *Lane) deliver(ctx context.Context, task outbox.Task) (sent, released bool, err error) {
-	w := &work{Lane: l, task: task}
+	w := &work{Lane: l, task: task, mapping: l.mapping.Load()}
 	released, err = w.settled(ctx)
 	return w.sent, released, err
 }
@@ -58,7 +58,7 @@ func (w *work) settled(ctx context.Context) (released bool, err error) {
 
 // attempt runs the mapping's steps from the first that is not done, until the delivery is settled.
 func (w *work) attempt(ctx context.Context) error {
-	if due := w.call.FinishedAt.Time().Add(w.Mapping.Wait()); w.delivery.Done == 0 && w.now().Before(due) {
+	if due := w.call.FinishedAt.Time().Add(w.mapping.Wait()); w.delivery.Done == 0 && w.now().Before(due) {
 		return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the mapping waits for late events first", due: due})
 	}
 	if gone := w.unknownStep(); gone != "" {
@@ -68,7 +68,7 @@ func (w *work) attempt(ctx context.Context) error {
 	for {
 		record := w.revision()
 		call, login := w.view(record)
-		action, err := w.Mapping.Next(call)
+		action, err := w.mapping.Next(call)
 		if err != nil { // a template that can't be rendered for this record never will be: no hot loop
 			w.log.Error("a call can't be rendered; it is dead", "call_id", record.CallID, "error", err)
 			return w.settle(ctx, ending{state: connector.DeliveryDead, reason: err.Error(), of: w.letGo(record)})
@@ -78,7 +78,7 @@ func (w *work) attempt(ctx context.Context) error {
 		case mappings.ActionSkip:
 			return w.settle(ctx, ending{state: connector.DeliverySkipped, reason: action.Reason, of: w.letGo(record)})
 		case mappings.ActionFinished:
-			w.delivery.Done, w.delivery.Sending, w.delivery.HeldSince, w.delivery.Unsure = record.Revision, 0, 0, nil
+			w.delivery.Done, w.delivery.Sending, w.delivery.Held, w.delivery.Unsure = record.Revision, 0, nil, nil
 			w.delivery.Succeed()
 			w.progress = w.progress.Finished()
 			return w.settle(ctx, ending{state: connector.DeliveryDone, of: record.Revision})
@@ -115,12 +115,12 @@ func (w *work) letGo(record *connector.Record) int {
 // unknownStep names a step that was sent, or may have been, and that the mapping doesn't have, "" if there is none.
 func (w *work) unknownStep() string {
 	for _, step := range w.progress.Done {
-		if !w.Mapping.HasStep(step) {
+		if !w.mapping.HasStep(step) {
 			return step
 		}
 	}
 	for step := range w.delivery.Unsure {
-		if !w.Mapping.HasStep(step) {
+		if !w.mapping.HasStep(step) {
 			return step
 		}
 	}
@@ -140,8 +140,11 @@ func (w *work) view(record *connector.Record) (call mappings.Call, login int) {
 	for step := range w.delivery.Unsure {
 		call.MaybeSent = append(call.MaybeSent, step)
 	}
-	if w.delivery.HeldSince.Known() {
-		call.Held = now.Sub(w.delivery.HeldSince.Time())
+	for on, since := range w.delivery.Held {
+		if call.Held == nil {
+			call.Held = map[string]time.Duration{}
+		}
+		call.Held[on] = now.Sub(since.Time())
 	}
 	call.Session, login = w.session.now()
 	return call, login
@@ -156,8 +159,11 @@ const (
 // hold settles a call that has to wait for something that isn't there yet. It costs no attempt.
 func (w *work) hold(ctx context.Context, action mappings.Action) error {
 	now := w.now()
-	if !w.delivery.HeldSince.Known() {
-		w.delivery.HeldSince = connector.TimeOf(now)
+	if _, held := w.delivery.Held[action.Hold.On]; !held {
+		if w.delivery.Held == nil {
+			w.delivery.Held = map[string]connector.Time{}
+		}
+		w.delivery.Held[action.Hold.On] = connector.TimeOf(now)
 	}
 	again := holdLookup
 	if action.Hold.Table != "" {
@@ -210,7 +216,7 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	}
 	warning, reauth := "", false
 	if got != nil {
-		j := w.Mapping.Judge(call, action.Step, mappings.Answer{Status: got.Status, Header: got.Header, Body: got.Body, Cut: got.Cut})
+		j := w.mapping.Judge(call, action.Step, mappings.Answer{Status: got.Status, Header: got.Header, Body: got.Body, Cut: got.Cut})
 		verdict = merge(verdict, j)
 		warning, reauth = j.Warning, verdict.Kind == target.Down
 		if verdict.Kind == target.Done {
@@ -218,7 +224,7 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 		}
 	}
 	w.note(record, action, got, verdict, warning)
-	if reauth && w.Mapping.HasSession() && !w.renewed {
+	if reauth && w.mapping.HasSession() && !w.renewed {
 		w.renewed = true // once: a login that is no good either pauses the destination
 		w.noEffect(action)
 		w.session.expire(login)

@@ -21,6 +21,7 @@ var errUnreadable = errors.New("it can't be read")
 type work struct {
 	*Lane
 	task     outbox.Task
+	mapping  *mappings.Mapping
 	entry    outbox.Entry
 	version  uint64 // of the row
 	call     *connector.Call

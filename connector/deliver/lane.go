@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -32,7 +33,8 @@ type Sender interface {
 
 // Destination is where a lane delivers to, and how.
 type Destination struct {
-	Name    string
+	Name string
+	// Mapping is the one to begin with, see SetMapping.
 	Mapping *mappings.Mapping
 	Sender  Sender
 	// Concurrency is how many calls are sent at the same time.
@@ -77,6 +79,7 @@ type Lane struct {
 	turns   int           // of claims, for the share of fresh calls
 	session session
 	limits  limits
+	mapping atomic.Pointer[mappings.Mapping]
 	// doubles are the steps that could log a call twice.
 	doubles []string
 }
@@ -93,11 +96,16 @@ func New(o Options) *Lane {
 		gate: gate{probe: o.Destination.Probe, brake: o.Destination.Mapping.Brake()}, doubles: o.Destination.Mapping.Doubles(),
 		limits: limits{all: limiter(o.Destination.Mapping.Rate()), steps: map[string]*rate.Limiter{}},
 	}
+	l.mapping.Store(o.Destination.Mapping)
 	if l.gate.probe == 0 {
 		l.gate.probe = defaultProbe
 	}
 	return l
 }
+
+// SetMapping takes the same mapping with other tables into use. A delivery that is under way ends with the one that it
+// began with.
+func (l *Lane) SetMapping(m *mappings.Mapping) { l.mapping.Store(m) }
 
 // How long a lane waits before it asks a store again that couldn't be read or written.
 const (

@@ -86,7 +86,7 @@ func (w *work) logIn(ctx context.Context, action mappings.Action, call mappings.
 	if got == nil {
 		return nil, verdict
 	}
-	j := w.Mapping.JudgeSession(call, mappings.Answer{Status: got.Status, Header: got.Header, Body: got.Body, Cut: got.Cut})
+	j := w.mapping.JudgeSession(call, mappings.Answer{Status: got.Status, Header: got.Header, Body: got.Body, Cut: got.Cut})
 	switch {
 	case j.Verdict == mappings.VerdictDone && verdict.Kind == target.Done:
 		return j.Values, verdict

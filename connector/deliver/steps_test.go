@@ -12,6 +12,7 @@ import (
 
 	"wrapup/connector"
 	"wrapup/connector/target"
+	"wrapup/mappings"
 )
 
 func body(code int, content string) func(context.Context) (*target.Answer, error) {
@@ -137,6 +138,43 @@ func TestHolds(t *testing.T) {
 		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State, "%s %v", b.delivery(ref).Reason, b.requests())
 		steps := b.steps()
 		assert.Equal(t, "POST /calls", steps[len(steps)-1])
+	})
+	virtual(t, "each thing is waited for by a clock of its own", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, `steps:
+  - {name: first, method: GET, path: /first, found: "${response.body.id}", not_found: {hold: 1h, then: continue}}
+  - {name: second, method: GET, path: /second, found: "${response.body.id}", not_found: {hold: 1h, then: continue}}
+  - {name: log, path: /calls, repeat: safe}`), nil)
+		b.will(body(404, ``))
+		ref := b.finish("a")
+		time.Sleep(70 * time.Minute)
+		assert.Equal(t, connector.DeliveryWaiting, b.delivery(ref).State, "the second has just begun to be waited for")
+		time.Sleep(45 * time.Minute)
+		b.will(body(200, `{"id":1}`))
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
+	})
+	virtual(t, "a key that a table learns lets the call go on", func(t *testing.T) {
+		agents := "username,id\n1,7\n"
+		read := func(string) ([]byte, error) { return []byte(agents), nil }
+		m, problems := mappings.Compile("crm.yaml", []byte(`
+tables: {owner: {file: agents.csv, key: username, value: id, missing: {hold: 24h, then: dead}}}
+steps: [{name: log, path: "/calls/${tables.owner[call.call_id]}"}]`), mappings.Options{URL: "http://crm.test", ReadFile: read})
+		require.NoError(t, problems.Err())
+		b := newBench(t, m, nil)
+		b.will(status(200))
+		ref := b.finish("a")
+		time.Sleep(time.Hour)
+		d := b.delivery(ref)
+		assert.Equal(t, connector.DeliveryWaiting, d.State)
+		assert.Contains(t, d.Reason, `held: "a" is not in tables.owner yet`)
+		assert.Empty(t, b.steps())
+		agents += "a,8\n"
+		fresh, problems := m.WithTables(read)
+		require.NoError(t, problems.Err())
+		b.lane.SetMapping(fresh)
+		time.Sleep(time.Minute)
+		assert.Equal(t, []string{"POST /calls/8"}, b.steps())
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
 	})
 	virtual(t, "wait holds a finished call before the first send", func(t *testing.T) {
 		b := newBench(t, yamlMapping(t, "wait: 2m\nsteps: [{name: log, path: /calls, repeat: safe}]"), nil)
