@@ -49,7 +49,8 @@ func (l *loader) mapping(d *Destination, at, dir string, files []string) *mappin
 	when := l.at(child(at, "when"))
 	opts := mappings.Options{
 		URL: d.URL.Value(), Params: d.Params, When: d.When,
-		WhenAt:   source.Problem{File: when.file, Line: when.line, Column: when.column, Path: child(at, "when")},
+		WhenAt: source.Problem{File: when.file, Line: when.line, Column: when.column, Path: child(at, "when"),
+			Text: l.text(when, child(at, "when"))},
 		ReadFile: l.tableReader(dir),
 		Secrets:  l.secrets(d, at), Headers: l.headers(d, at), Rate: mappings.Rate(d.Rate),
 	}

@@ -13,6 +13,7 @@ import (
 
 // parseYAML gives the file's top node: nil if the file says nothing, false if it is no YAML.
 func (r *report) parseYAML(src []byte) (*yaml.Node, bool) {
+	r.lines = strings.Split(string(src), "\n")
 	loader, err := yaml.NewLoader(bytes.NewReader(src))
 	if err != nil {
 		r.add(r.whole, "", false, err.Error())

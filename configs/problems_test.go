@@ -30,7 +30,7 @@ func TestProblems(t *testing.T) {
 			head, sections := parseSections(golden)
 			c, problems := Load(inputOf(sections))
 			assert.Equal(t, problems.Err() != nil, c == nil, "no Config is given with an error, and one without")
-			got := problems.Error()
+			got := problems.Detailed()
 			for _, secret := range []string{"s3cret", "bot:pass"} {
 				assert.NotContains(t, got, secret)
 			}

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +26,8 @@ type report struct {
 	// said about it or what it holds.
 	wrong    map[string]bool
 	problems source.Problems
+	// lines are those of the file.
+	lines []string
 }
 
 func newReport(file string) *report {
@@ -75,7 +78,27 @@ func (r *report) warnf(path, format string, args ...any) {
 
 func (r *report) add(p place, path string, warning bool, what string) {
 	r.problems = append(r.problems,
-		source.Problem{File: p.file, Line: p.line, Column: p.column, Path: path, What: what, Warning: warning})
+		source.Problem{File: p.file, Line: p.line, Column: p.column, Path: path, What: what, Warning: warning, Text: r.text(p, path)})
+}
+
+// text gives the line of a place, "" if it may hold a secret: one that stands in the file, or under a key that is misspelt.
+func (r *report) text(p place, path string) string {
+	if p.file != r.whole.file || p.line < 1 || p.line > len(r.lines) {
+		return ""
+	}
+	line := r.lines[p.line-1]
+	matches := func(pattern, s string) bool { return regexp.MustCompile(pattern).MatchString(s) }
+	const suspicious = `(?i)auth|bearer|basic|token|secret|pass|pwd|key|credential|header|sign|hmac|value|url|https?:`
+	switch {
+	case matches(suspicious, line), matches(suspicious, path):
+		return ""
+	case !matches(`^\s*(- )?\s*[a-z0-9_."-]+\s*:`, line): // it goes on with what began above
+		return ""
+	case matches(`^(sources|destinations)\[|^admin`, path) && !matches(`(^|\.)(name|kind|path|in|expect|hours|zone|within|mapping|when|`+
+		`concurrency|timeout|rate|brake|probe|ambiguous|retry|first|max|give_up_after|listen|socket)$`, path):
+		return ""
+	}
+	return line
 }
 
 // all gives the problems in order, each once.

@@ -63,7 +63,7 @@ func TestTablesAreReadAgain(t *testing.T) {
 	a, err := m.Next(c)
 	require.NoError(t, err)
 	assert.Equal(t, ActionHold, a.Kind, "a blank value is none")
-	assert.Equal(t, Hold{For: time.Hour, Then: "null", Table: "owner", Key: "6122312312"}, a.Hold)
+	assert.Equal(t, Hold{On: "tables.owner", For: time.Hour, Then: "null", Table: "owner", Key: "6122312312"}, a.Hold)
 
 	again, problems := m.WithTables(tableFile("username,id\n6122312312,81\n"))
 	require.NoError(t, problems.Err())

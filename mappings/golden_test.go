@@ -192,14 +192,9 @@ func TestProblems(t *testing.T) {
 		}
 		m, problems := Compile("bad.yaml", []byte(in["bad.yaml"]), opts)
 		assert.Equal(t, problems.Err() == nil, m != nil)
-		lines := strings.Split(in["bad.yaml"], "\n")
-		var b strings.Builder
-		for _, p := range problems {
-			fmt.Fprintln(&b, p)
-			if p.File == "bad.yaml" && p.Line > 0 && p.Line <= len(lines) {
-				fmt.Fprintf(&b, "  | %s\n  | %s^\n", lines[p.Line-1], strings.Repeat(" ", p.Column-1))
-			}
+		if len(problems) == 0 {
+			return ""
 		}
-		return b.String()
+		return problems.Detailed() + "\n"
 	})
 }

@@ -34,7 +34,7 @@ type loader struct {
 // problem notes what is wrong at a place.
 func (l *loader) problem(p place, format string, args ...any) {
 	l.problems = append(l.problems, source.Problem{
-		File: l.file, Line: p.line, Column: p.column, Path: p.path, What: fmt.Sprintf(format, args...),
+		File: l.file, Line: p.line, Column: p.column, Path: p.path, What: fmt.Sprintf(format, args...), Text: l.line(p.line),
 	})
 }
 

@@ -215,6 +215,9 @@ func (l *loader) destinationWhen() *template {
 	if t != nil {
 		t = inner.conditionTemplate(t, at)
 	}
+	for i := range inner.problems {
+		inner.problems[i].Text = l.opts.WhenAt.Text
+	}
 	l.problems = slices.Concat(l.problems, inner.problems)
 	return t
 }

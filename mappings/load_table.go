@@ -151,9 +151,9 @@ func (l *loader) checkTableKeys() {
 			}
 			what := fmt.Sprintf("the table %s is never asked for %q%s", t.name, key, source.Suggest(key, t.typ.asked))
 			at := t.lines[key]
-			p := source.Problem{File: l.file, Line: at.line, Column: at.column, Path: at.path, What: what}
+			p := source.Problem{File: l.file, Line: at.line, Column: at.column, Path: at.path, What: what, Text: l.line(at.line)}
 			if t.file != "" {
-				p.File, p.Path = t.file, ""
+				p.File, p.Path, p.Text = t.file, "", ""
 			}
 			l.problems = append(l.problems, p)
 		}

@@ -67,7 +67,7 @@ type Options struct {
 	ReadFile func(name string) ([]byte, error)
 	// When is the destination's own condition ("${…}"), and-ed with the mapping's.
 	When string
-	// WhenAt is where When stands (File, Line, Column, Path), for its problems.
+	// WhenAt is where When stands (File, Line, Column, Path, Text), for its problems.
 	WhenAt source.Problem
 	// Unbound says that the mapping is only checked, for no destination: url, params, secrets and tables may be missing.
 	Unbound bool

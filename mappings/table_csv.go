@@ -25,6 +25,7 @@ const (
 // csvTable reads one table's file.
 type csvTable struct {
 	*table
+	text     []string // its lines
 	problems source.Problems
 	// rounded recognises what a spreadsheet made of a long number.
 	rounded *regexp.Regexp
@@ -44,6 +45,7 @@ func readCSV(t *table, src []byte) source.Problems {
 	case !utf8.Valid(src):
 		c.problem(0, 0, "the file is not in UTF-8: save it as \"CSV UTF-8\"")
 	default:
+		c.text = strings.Split(string(src), "\n")
 		c.read(src)
 	}
 	return c.problems
@@ -51,7 +53,14 @@ func readCSV(t *table, src []byte) source.Problems {
 
 func (c *csvTable) problem(line, column int, format string, args ...any) {
 	if len(c.problems) < maxTableProblems {
-		c.problems = append(c.problems, source.Problem{File: c.file, Line: line, Column: column, What: fmt.Sprintf(format, args...)})
+		p := source.Problem{File: c.file, Line: line, Column: column, What: fmt.Sprintf(format, args...)}
+		if line > 0 && line <= len(c.text) {
+			p.Text = c.text[line-1]
+			if column > 0 && column <= len(p.Text) { // the CSV reader counts bytes
+				p.Column = utf8.RuneCountInString(p.Text[:column-1]) + 1
+			}
+		}
+		c.problems = append(c.problems, p)
 	}
 }
 

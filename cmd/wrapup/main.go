@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	_ "time/tzdata" // mappings name time zones, also on machines that have none
+
+	problem "wrapup/mappings/source"
 )
 
 func main() {
@@ -20,7 +22,12 @@ func main() {
 	if err == nil {
 		return
 	}
-	if !errors.Is(err, errReported) {
+	var problems problem.Problems
+	switch {
+	case errors.Is(err, errReported):
+	case errors.As(err, &problems):
+		fmt.Fprintln(os.Stderr, problems.Detailed())
+	default:
 		fmt.Fprintln(os.Stderr, "wrapup:", err)
 	}
 	os.Exit(exitCode(err))

@@ -84,7 +84,7 @@ func (a *app) read(in configs.Input) (*configs.Config, error) {
 	c, problems := configs.Load(in)
 	for _, p := range problems {
 		if !in.Outline || !p.Warning {
-			fmt.Fprintln(a.err, p)
+			fmt.Fprintln(a.err, p.Detailed())
 		}
 	}
 	if c == nil {

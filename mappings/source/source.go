@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Problem is one thing that is wrong (or, as a warning, doubtful) at one place of a file.
@@ -25,6 +26,8 @@ type Problem struct {
 	What string `json:"what"`
 	// Warning says that the file can be used all the same.
 	Warning bool `json:"warning,omitempty"`
+	// Text is the line of the file, "" where there is none to show: a line that may hold a secret is not shown.
+	Text string `json:"text,omitempty"`
 }
 
 // String gives "file:line:column: path: what".
@@ -49,8 +52,58 @@ func (p Problem) String() string {
 	return b.String()
 }
 
+// shownColumns is how much of a long line is shown, around the column.
+const shownColumns = 100
+
+// Detailed gives String and below it, where the line is known, the line and a caret under the column:
+//
+//	bad.yaml:4:9: steps.log.body.talked: unknown field "talk_secnds" (did you mean "talk_seconds"?)
+//	  |         talked: "${call.talk_secnds}"
+//	  |                         ^
+func (p Problem) Detailed() string {
+	if p.Text == "" || p.Line == 0 {
+		return p.String()
+	}
+	line := []rune(strings.Map(shownAs, strings.TrimRight(p.Text, "\r\n")))
+	at := min(max(p.Column-1, 0), len(line))
+	from, begin, end := 0, "", ""
+	if len(line) > shownColumns {
+		from = max(0, min(at-shownColumns/2, len(line)-shownColumns))
+		to := from + shownColumns
+		if to < len(line) {
+			end = "…"
+		}
+		if from > 0 {
+			begin = "…"
+		}
+		line = line[from:to]
+	}
+	lines := p.String() + "\n  | " + begin + string(line) + end
+	if p.Column > 0 {
+		lines += "\n  | " + strings.Repeat(" ", len([]rune(begin))+at-from) + "^"
+	}
+	return lines
+}
+
+// shownAs keeps what a file holds from being taken for a terminal's commands, and each character one column wide.
+func shownAs(r rune) rune {
+	if r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError {
+		return ' '
+	}
+	return r
+}
+
 // Problems is all that is wrong, as one error.
 type Problems []Problem
+
+// Detailed gives each problem with its line and a caret.
+func (ps Problems) Detailed() string {
+	all := make([]string, len(ps))
+	for i, p := range ps {
+		all[i] = p.Detailed()
+	}
+	return strings.Join(all, "\n")
+}
 
 // Error gives one line for each problem.
 func (ps Problems) Error() string {

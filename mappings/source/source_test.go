@@ -1,6 +1,7 @@
 package source
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -27,4 +28,19 @@ func TestProblem(t *testing.T) {
 		"a.yaml:3:20: steps.log: unknown field \"x\" (did you mean \"when\"?)\nb.yaml:2:1: later")
 	assert.NoError(t, ps[:1].Err(), "warnings alone are no error")
 	assert.NoError(t, Problems(nil).Err())
+}
+
+func TestDetailed(t *testing.T) {
+	long := strings.Repeat("ab ", 50) + "wrong" + strings.Repeat(" yz", 50)
+	for want, p := range map[string]Problem{
+		"f:2:3: a.b: what\n  | x: y\n  |   ^": {File: "f", Line: 2, Column: 3, Path: "a.b", What: "what", Text: "x: y\r"},
+		"f:2: what\n  | x: y":                 {File: "f", Line: 2, What: "what", Text: "x: y"},
+		"f: what":                             {File: "f", What: "what", Text: "x: y"},
+		"f:1:9: what":                         {File: "f", Line: 1, Column: 9, What: "what"},
+		"f:1:3: what\n  |  [2J é x\n  |   ^":  {File: "f", Line: 1, Column: 3, What: "what", Text: "\x1b[2J\té x"},
+		"f:1:9: what\n  | end\n  |    ^":      {File: "f", Line: 1, Column: 9, What: "what", Text: "end"},
+		"f:1:151: what\n  | …" + long[100:200] + "…\n  |  " + strings.Repeat(" ", 50) + "^": {File: "f", Line: 1, Column: 151, What: "what", Text: long},
+	} {
+		assert.Equal(t, want, p.Detailed())
+	}
 }
