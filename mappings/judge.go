@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -32,7 +33,11 @@ func (m *Mapping) Judge(c Call, step string, a Answer) Judgement {
 	j.to.Progress = c.Progress
 	j.verdict()
 	if s.answers.err != nil && (!j.fine || j.to.Verdict != VerdictDone) {
-		j.to.Message = j.sentence(s.answers.err)
+		if said := j.sentence(s.answers.err); said != "" && j.to.Message != "" {
+			j.to.Message = said + "; " + j.to.Message
+		} else {
+			j.to.Message = cmp.Or(said, j.to.Message)
+		}
 	}
 	return j.to
 }
@@ -72,6 +77,10 @@ func (j *judging) verdict() {
 	case j.says(of.permanent):
 		j.refused()
 	case j.s.found != nil && (j.answer.Status == http.StatusNoContent || j.answer.Status == http.StatusNotFound):
+		if r := j.in.response; j.s.finds != "" && j.answer.Status == http.StatusNotFound && !r.parsed && !r.empty {
+			j.unproven("a 404 whose body is no JSON is not the API's word")
+			return
+		}
 		j.missed()
 	case !j.fine:
 		j.to.Verdict, j.to.Progress = VerdictByStatus, j.c.Progress.with(j.s.name)
@@ -140,16 +149,31 @@ func (j *judging) missed() {
 	j.to.Progress = j.c.Progress.missed(j.s.name)
 }
 
+// unproven takes an answer that is none to the question whether a step was done. That it wasn't has to be said: else the step
+// is sent a second time because a search had a bad day.
+func (j *judging) unproven(why string) {
+	j.to.Verdict = VerdictAmbiguous
+	j.to.Message = fmt.Sprintf("whether the step %s was done, this doesn't say: %s", j.s.finds, why)
+}
+
 // done takes a step that succeeded, and keeps what it saves.
 func (j *judging) done() {
 	var found any
 	if j.s.found != nil {
+		j.in.lacking = ""
 		v, err := j.s.found.value(j.in)
 		if err != nil {
 			j.note(err)
 		}
 		if found = v; err != nil || nothing(v) {
-			j.missed()
+			switch {
+			case j.s.finds != "" && err != nil:
+				j.unproven(err.Error())
+			case j.s.finds != "" && j.in.lacking != "":
+				j.unproven(fmt.Sprintf("the answer has no %q", j.in.lacking))
+			default:
+				j.missed()
+			}
 			return
 		}
 	}

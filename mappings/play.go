@@ -90,7 +90,9 @@ func (c *Call) follow(a Action, j Judgement) bool {
 		}
 		c.Session, c.Progress = nil, c.Progress.Fresh()
 	case VerdictAmbiguous:
-		c.MaybeSent = including(c.MaybeSent, a.Step)
+		if !a.Lookup {
+			c.MaybeSent = including(c.MaybeSent, a.Step)
+		}
 		c.Progress = c.Progress.Fresh()
 	default:
 		return false

@@ -2,6 +2,8 @@ package mappings
 
 import (
 	"fmt"
+	"net/http"
+	"slices"
 
 	"github.com/expr-lang/expr/ast"
 )
@@ -98,10 +100,15 @@ func (l *language) assembleBinary(n *ast.BinaryNode) (eval, error) {
 	default:
 		return nil, fmt.Errorf("%s is not offered in mappings", n.Operator)
 	}
+	otherwise := n.Operator == "??"
 	return func(s *scope) (any, error) {
+		lacking := s.lacking
 		left, err := sides[0](s)
 		if err != nil || enough(left) {
 			return left, err
+		}
+		if otherwise { // it was provided for
+			s.lacking = lacking
 		}
 		return sides[1](s)
 	}, nil
@@ -118,6 +125,9 @@ func (l *language) assembleCall(n *ast.CallNode) (eval, error) {
 	args, err := l.assembleAll(n.Arguments)
 	if err != nil {
 		return nil, err
+	}
+	if fromResponse(n) && (callee.Value == "$get" || callee.Value == "where") {
+		return l.asking(callee.Value, args, named(n.Arguments[0])), nil
 	}
 	if callee.Value == "$table" {
 		return func(s *scope) (any, error) {
@@ -168,6 +178,81 @@ func (l *language) assembleCall(n *ast.CallNode) (eval, error) {
 		s.args = s.args[:base]
 		return s.spend(v, err)
 	}, nil
+}
+
+// asking runs an access to the answer, or a search in it, and notes what the answer lacks. Named says that what is accessed
+// is a field itself: if that is null and a field of it is asked for, the answer is of another shape. A list may be null.
+func (l *language) asking(name string, args []eval, named bool) eval {
+	run := l.operators["$get"]
+	lacks := func(of, key any) bool {
+		_, byName := key.(string)
+		return lacksField(of, key) || named && byName && of == nil
+	}
+	if name == "where" {
+		run, lacks = l.functions[name].run, noneHas
+	}
+	return func(s *scope) (any, error) {
+		base := len(s.args)
+		for _, arg := range args {
+			v, err := arg(s)
+			if err != nil {
+				s.args = s.args[:base]
+				return nil, err
+			}
+			s.args = append(s.args, v)
+		}
+		of, key := s.args[base], s.args[base+1]
+		v, err := run(s.args[base:]...)
+		s.args = s.args[:base]
+		if s.lacking == "" && lacks(of, key) {
+			s.lacking, _ = text(key)
+		}
+		return s.spend(v, err)
+	}
+}
+
+// fromResponse says that a value is taken from the answer.
+func fromResponse(n ast.Node) bool {
+	switch n := n.(type) {
+	case *ast.IdentifierNode:
+		return n.Value == "response"
+	case *ast.CallNode:
+		return slices.ContainsFunc(n.Arguments, fromResponse)
+	}
+	return false
+}
+
+// named says that a value is a field by its name, not an item of a list or what a function gives.
+func named(n ast.Node) bool {
+	get, ok := n.(*ast.CallNode)
+	if !ok || len(get.Arguments) != 2 {
+		return false
+	}
+	callee, isName := get.Callee.(*ast.IdentifierNode)
+	_, byName := get.Arguments[1].(*ast.StringNode)
+	return isName && callee.Value == "$get" && byName
+}
+
+// lacksField says that a value is of another shape than the access expects. An item that isn't there is null, and a list may
+// be short.
+func lacksField(of, key any) bool {
+	switch of := of.(type) {
+	case object:
+		name, isText := key.(string)
+		return !isText || !slices.ContainsFunc(of, func(m member) bool { return m.key == name })
+	case []any:
+		_, isNumber := number(key)
+		return !isNumber
+	case nil, *response, http.Header:
+		return false
+	}
+	return true
+}
+
+// noneHas says that a list has items and none of them has the field.
+func noneHas(of, key any) bool {
+	list, ok := of.([]any)
+	return ok && len(list) > 0 && !slices.ContainsFunc(list, func(item any) bool { return !lacksField(item, key) })
 }
 
 // direct gives short ways for what most expressions are: a field of the call, a value of vars, what has changed.

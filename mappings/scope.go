@@ -22,6 +22,9 @@ type scope struct {
 	repeated             bool
 	// vars holds the values of vars that were asked for.
 	vars []*any
+	// lacking names the first field that an expression asked of the answer and that wasn't there, "" if all were. A null that
+	// the answer gives, or an empty list, is an answer; a field that isn't there says nothing.
+	lacking string
 	// spent is how many bytes of text and lists were made so far.
 	spent int
 	// args is the stack of arguments; room is where it begins.

@@ -145,7 +145,9 @@ func judged(e mappings.Exchange) target.Verdict {
 		kind = target.Down
 	case mappings.VerdictAmbiguous:
 		if e.Answer != nil && e.Answer.Status != 0 {
-			why += " with a body that can't be read"
+			if j.Message == "" {
+				why += " with a body that can't be read"
+			}
 		}
 		kind = target.Unsure
 	}

@@ -246,7 +246,9 @@ func merge(v target.Verdict, j mappings.Judgement) target.Verdict {
 		v.Kind = target.Down
 	case mappings.VerdictAmbiguous:
 		v.Kind = target.Unsure
-		v.Reason += " with a body that can't be read"
+		if j.Message == "" {
+			v.Reason += " with a body that can't be read"
+		}
 	}
 	v.After = max(v.After, j.After)
 	if j.Duplicate {
