@@ -31,6 +31,10 @@ type Delivery struct {
 	// Unsure names the steps of which nobody knows whether their request got through, and when each was about to be sent for
 	// the first time. A step that must not be sent twice is put in before its request and taken out with its answer.
 	Unsure map[string]Time `json:"unsure,omitempty"`
+	// Retried says that a person had it tried again, and that nothing has been done about it yet. Insist says that he wants a
+	// step sent even though it may have been done; it is for one sending.
+	Retried bool `json:"retried,omitempty"`
+	Insist  bool `json:"insist,omitempty"`
 	// Held says since when the mapping has been holding the call for the sake of each thing that it waits for: a lookup, a
 	// table. It stays until the revision is done: what was waited for in vain is not waited for again when a later step is
 	// retried.

@@ -2,6 +2,7 @@ package mappings
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 )
 
@@ -27,6 +28,16 @@ func (p Progress) Fresh() Progress {
 func (p Progress) Finished() Progress {
 	p = p.Fresh()
 	p.Done = nil
+	return p
+}
+
+// Retried gives the progress with which a delivery begins that a person had tried again: the requests that do the same
+// however often they are sent (those of a method other than POST that may be repeated) are sent again.
+func (m *Mapping) Retried(p Progress) Progress {
+	p.Done = slices.DeleteFunc(slices.Clone(p.Done), func(name string) bool {
+		s := m.step(name)
+		return s != nil && s.repeat.Safe && s.method != http.MethodPost
+	})
 	return p
 }
 

@@ -50,7 +50,8 @@ func (a *app) deliveriesRetry() *cobra.Command {
 		Short: "Send dead or parked deliveries again",
 		Long: `Retry makes deliveries due now. Dead and parked ones wait again; their failures are forgotten, and they are rendered
 with the mapping as it is now. A parked one may have been delivered, so a retry may log the call twice: that needs
---parked-too, or --yes. Steps that were done are not done again.
+--parked-too, or --yes; where the mapping has a lookup for it, that is asked first. Steps that were done are not done again,
+but for those that may be done any number of times (PUT, for example).
 
 ` + changeHelp,
 		Example: `  wrapup deliveries retry 5c6f5869-752d-46fd-8ac0-797f83222279

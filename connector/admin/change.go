@@ -53,10 +53,10 @@ func (s Source) Retry(ctx context.Context, o Order) ([]Changed, error) {
 		}
 		d.Succeed()
 		d.RefusedAt, d.Reason = 0, ""
-		// The newest revision is sent, unless the delivery had begun with an earlier one: that is finished first.
-		if c.was == connector.DeliveryParked {
-			d.Unsure = nil // so that it is sent, whatever may have been
-		}
+		// The newest revision is sent, unless the delivery had begun with an earlier one: that is finished first. What may have
+		// been done stays noted: where the mapping can look for it, that comes first.
+		d.Retried = c.was != connector.DeliveryWaiting
+		d.Insist = c.was == connector.DeliveryParked
 		d.State, d.Next = connector.DeliveryWaiting, connector.TimeOf(c.due)
 		return nil
 	})

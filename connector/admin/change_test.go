@@ -182,6 +182,8 @@ func TestRetryOfEachState(t *testing.T) {
 		v := d.delivery(ref)
 		assert.Equal(t, "0 0", fmt.Sprint(v.Failed, v.Tried))
 		assert.Empty(t, v.Reason)
+		assert.Equal(t, ref != later, v.Retried)
+		assert.False(t, v.Insist)
 		assert.Equal(t, connector.DeliveryWaiting, v.State)
 		assert.WithinDuration(t, d.now, v.Next.Time(), time.Second)
 	}
@@ -199,7 +201,8 @@ func TestRetryOfEachState(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, changed[0].Done, changed)
 	v := d.delivery(parked)
-	assert.Empty(t, v.Unsure)
+	assert.Equal(t, map[string]connector.Time{"log": connector.TimeOf(t0)}, v.Unsure, "the mapping may know how to look for it")
+	assert.True(t, v.Insist)
 	assert.Equal(t, 1, v.Sending, "it is that revision which may have been sent")
 	d.holds(5, 0)
 	tasks, _, err := d.store.Claim(t.Context(), "crm", d.now.Add(time.Second), 9, outbox.OldestFirst)

@@ -3,6 +3,8 @@ package deliver
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"wrapup/connector"
@@ -61,6 +63,7 @@ func (w *work) attempt(ctx context.Context) error {
 	if due := w.call.FinishedAt.Time().Add(w.mapping.Wait()); w.delivery.Done == 0 && w.now().Before(due) {
 		return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the mapping waits for late events first", due: due})
 	}
+	w.begin()
 	if gone := w.unknownStep(); gone != "" {
 		return w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: step " + gone +
 			" was sent, or may have been, and the mapping has no step of that name any more; what it has could log the call twice"})
@@ -97,6 +100,21 @@ func (w *work) attempt(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// begin does what a person who had the delivery tried again expects of that: what may be done any number of times is done
+// again, for what was wrong may have been mended meanwhile, and a step that the mapping has no more stands in nobody's way.
+func (w *work) begin() {
+	if w.delivery.Retried {
+		w.delivery.Retried, w.dirty = false, true
+		w.progress = w.mapping.Retried(w.progress)
+	}
+	if !w.delivery.Insist {
+		return
+	}
+	gone := func(step string) bool { return !w.mapping.HasStep(step) }
+	w.progress.Done = slices.DeleteFunc(slices.Clone(w.progress.Done), gone)
+	maps.DeleteFunc(w.delivery.Unsure, func(step string, _ connector.Time) bool { return gone(step) })
 }
 
 // begun says that something of the revision under way was sent, or may have been.
@@ -179,7 +197,7 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	since, maybeSent := w.delivery.Unsure[action.Step]
 	safe := action.Repeat.Safe || action.NotThere ||
 		action.Repeat.Within > 0 && (!maybeSent || w.now().Sub(since.Time()) < action.Repeat.Within)
-	if maybeSent && !safe && !w.RetryUnsure {
+	if maybeSent && !safe && !w.RetryUnsure && !w.delivery.Insist {
 		return true, w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: step " + action.Step +
 			" was sent and its answer is not known; sending it again could log the call twice"})
 	}
@@ -202,6 +220,9 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 		if !action.Repeat.Safe && !maybeSent {
 			w.unsure(action.Step)
 			w.marked, w.dirty = true, true
+		}
+		if w.delivery.Insist {
+			w.delivery.Insist, w.dirty = false, true
 		}
 	}
 	if w.dirty {

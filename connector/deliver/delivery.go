@@ -186,6 +186,9 @@ func (w *work) settle(ctx context.Context, e ending) error {
 		default:
 			w.delivery.Next = 0
 		}
+		if end != connector.DeliveryWaiting {
+			w.delivery.Insist = false
+		}
 		w.delivery.State, w.delivery.Reason = end, reason
 		tx, err := w.tx()
 		if err == nil && end != connector.DeliveryWaiting {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -13,6 +14,7 @@ import (
 	"wrapup/connector"
 	"wrapup/connector/target"
 	"wrapup/mappings"
+	"wrapup/outbox"
 )
 
 func body(code int, content string) func(context.Context) (*target.Answer, error) {
@@ -544,5 +546,82 @@ update:
 		assert.Equal(t, connector.DeliveryParked, d.State)
 		assert.Contains(t, d.Reason, "no step of that name")
 		assert.Len(t, b.steps(), 2)
+	})
+}
+
+// retry is what a person's retry does to a delivery that has ended.
+func (b *bench) retry(ref outbox.Ref) {
+	b.t.Helper()
+	entry, err := b.store.Entry(b.t.Context(), ref)
+	require.NoError(b.t, err)
+	row := entry.Row("crm")
+	d, err := connector.DecodeDelivery(row.Body)
+	require.NoError(b.t, err)
+	tasks, err := b.store.Tasks(b.t.Context(), "crm", true, outbox.Key{}, 10)
+	require.NoError(b.t, err)
+	require.Len(b.t, tasks, 1)
+	d.Insist = d.State == connector.DeliveryParked
+	d.Retried, d.State, d.Reason = true, connector.DeliveryWaiting, ""
+	d.Succeed()
+	body, err := d.Encode()
+	require.NoError(b.t, err)
+	require.NoError(b.t, b.store.Revive(b.t.Context(), tasks[0], time.Now(), outbox.Tx{Group: entry.Group,
+		Put: []outbox.RowPut{{Ref: ref, Name: "crm", Prev: row.Version, Body: body}}}))
+	synctest.Wait()
+}
+
+func TestRetriedByAPerson(t *testing.T) {
+	virtual(t, "a parked call is sent once more, and parked again if that answer is lost, too", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, neverTwice), nil)
+		b.will(lost(true), lost(true), status(200))
+		ref := b.finish("a")
+		require.Equal(t, connector.DeliveryParked, b.delivery(ref).State)
+		b.retry(ref)
+		require.Equal(t, connector.DeliveryParked, b.delivery(ref).State)
+		require.Len(t, b.requests(), 2)
+		b.retry(ref)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
+		assert.Len(t, b.requests(), 3)
+	})
+	virtual(t, "a parked call is looked for first where the mapping can", func(t *testing.T) {
+		const looking = `steps:
+  - {name: look, finds: log, method: GET, path: /look, found: "${response.body.items[0].id}"}
+  - {name: log, path: /calls, save: {log: "${response.body.id}"}}`
+		b := newBench(t, yamlMapping(t, neverTwice), nil)
+		b.will(lost(true))
+		ref := b.finish("a")
+		require.Equal(t, connector.DeliveryParked, b.delivery(ref).State)
+		m, problems := mappings.Compile("crm.yaml", []byte(looking), mappings.Options{URL: "http://crm.test"})
+		require.NoError(t, problems.Err())
+		b.lane.SetMapping(m)
+		b.will(body(200, `{"items":[{"id":7}]}`))
+		b.retry(ref)
+		d := b.delivery(ref)
+		assert.Equal(t, connector.DeliveryDone, d.State)
+		assert.Equal(t, []string{"POST /calls", "GET /look"}, b.steps())
+		assert.Contains(t, string(d.Progress), `"log":7`)
+	})
+	virtual(t, "a step that the mapping has no more stands in nobody's way", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, neverTwice), nil)
+		b.will(lost(true), status(200))
+		ref := b.finish("a")
+		require.Equal(t, connector.DeliveryParked, b.delivery(ref).State)
+		b.lane.SetMapping(yamlMapping(t, "steps: [{name: other, path: /others}]"))
+		b.retry(ref)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State, b.delivery(ref).Reason)
+	})
+	virtual(t, "what may be done any number of times is done again, what may not is not", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, `steps:
+  - {name: contact, method: GET, path: /contact, found: "${response.body.id}"}
+  - {name: log, path: /calls, repeat: safe}
+  - {name: fields, method: PUT, path: /fields}
+  - {name: check, method: GET, path: /check, answers: {success: "${response.body.ok}"}}`), nil)
+		b.will(body(200, `{"id":1,"ok":false}`))
+		ref := b.finish("a")
+		require.Equal(t, connector.DeliveryDead, b.delivery(ref).State)
+		b.will(body(200, `{"id":1,"ok":true}`))
+		b.retry(ref)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
+		assert.Equal(t, []string{"GET /contact", "POST /calls", "PUT /fields", "GET /check", "GET /contact", "PUT /fields", "GET /check"}, b.steps())
 	})
 }
