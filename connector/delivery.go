@@ -31,7 +31,7 @@ type Delivery struct {
 	// Unsure names the steps of which nobody knows whether their request got through, and when each was about to be sent for
 	// the first time. A step that must not be sent twice is put in before its request and taken out with its answer.
 	Unsure map[string]Time `json:"unsure,omitempty"`
-	// Retried says that a person had it tried again, and that nothing has been done about it yet. Insist says that he wants a
+	// Retried says that a person had it tried again, until it comes to another end. Insist says that he wants a
 	// step sent even though it may have been done; it is for one sending.
 	Retried bool `json:"retried,omitempty"`
 	Insist  bool `json:"insist,omitempty"`

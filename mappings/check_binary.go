@@ -73,6 +73,14 @@ func (c *checker) binary(n *ast.BinaryNode) (ast.Node, *typ) {
 
 // equality checks == and !=. A side that is the word null makes it a question about null.
 func (c *checker) equality(n *ast.BinaryNode, left, right ast.Node, l, r *typ) ast.Node {
+	if n.Operator == "!=" {
+		for side, other := range map[ast.Node]ast.Node{n.Left: n.Right, n.Right: n.Left} {
+			if b, ok := side.(*ast.BoolNode); ok && b.Value { // it looks like !x, and is not where x is null
+				node, _ := c.complain(n, "write !%s: a comparison with null is false, so this is false where it isn't known", other.String())
+				return node
+			}
+		}
+	}
 	test := map[string]string{"==": "$null", "!=": "$known"}[n.Operator]
 	switch {
 	case r.kind == kindNull:

@@ -55,6 +55,10 @@ func (l *loader) limits(keys map[string]entry) {
 	if e, ok := keys["rate"]; ok {
 		l.m.rate = l.rate(e)
 	}
+	if w, ok := keys["wait"]; ok && l.m.skipOlderThan > 0 && l.m.wait >= l.m.skipOlderThan {
+		l.problem(l.placeOf(w.value, w.path), "no call would be sent: once it has been held for %s it is older than skip_older_than (%s)",
+			w.value.Value, keys["skip_older_than"].value.Value)
+	}
 	if l.opts.Rate != (Rate{}) {
 		l.m.rate = l.opts.Rate
 	}

@@ -85,12 +85,27 @@ func (l *loader) within(at place, p piece, char int) place {
 
 // forgotten warns of a text that looks like an expression without its ${ }.
 func (l *loader) forgotten(s string, at place) {
-	root, field, ok := strings.Cut(s, ".")
-	if !ok {
+	if l.language == nil { // params come before all that expressions can see
 		return
 	}
-	if t, isRoot := l.language.roots[root]; isRoot && t.fields[field] != nil {
-		l.warn(at, "this is the text %q, not the field: write \"${%s}\"", s, s)
+	for _, marks := range [][2]string{{"", ""}, {"$(", ")"}, {"{{", "}}"}, {"{", "}"}} {
+		_, rest, begun := strings.Cut(s, marks[0])
+		inner, after, ended := strings.Cut(rest, marks[1])
+		if marks[1] == "" {
+			inner, after = rest, ""
+		}
+		inner = strings.TrimSpace(inner)
+		root, field, dot := strings.Cut(inner, ".")
+		t, isRoot := l.language.roots[root]
+		if !begun || !ended || !dot || !isRoot || t == nil || t.fields[field] == nil && (marks[0] == "" || t.fields != nil) {
+			continue
+		}
+		if marks[0] == "" || after == "" && strings.HasPrefix(s, marks[0]) {
+			l.warn(at, "this is the text %q, not the field: write \"${%s}\"", s, inner)
+		} else {
+			l.warn(at, "%s%s%s is a text here, not the field: write ${%s}", marks[0], inner, marks[1], inner)
+		}
+		return
 	}
 }
 

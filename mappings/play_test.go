@@ -24,6 +24,7 @@ type revision struct {
 	// Record holds what differs from the documented record.
 	Record    map[string]any
 	MaybeSent []string `yaml:"maybe_sent"`
+	Repeated  bool
 	Age       string
 	Answers   []cannedAnswer
 }
@@ -107,7 +108,7 @@ func play(t *testing.T, b *strings.Builder, m *Mapping, revisions []revision) {
 		} else {
 			c.Record = example(t, string(b2))
 		}
-		c.MaybeSent, c.Now = r.MaybeSent, time.Date(2019, 5, 24, 7, 0, 0, 0, time.UTC)
+		c.MaybeSent, c.Repeated, c.Now = r.MaybeSent, r.Repeated, time.Date(2019, 5, 24, 7, 0, 0, 0, time.UTC)
 		if r.Age != "" {
 			c.Age, _ = duration(r.Age)
 		}

@@ -3,14 +3,18 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -222,4 +226,52 @@ func withoutStep(t *testing.T, mapping, step string) string {
 		mapping = before + after[next[0]:]
 	}
 	return regexp.MustCompile(`(?m)^  - `+step+`\b.*\n`).ReplaceAllString(mapping, "")
+}
+
+// A field that RT dropped because the queue didn't have it is filled in by a retry, once the queue has it.
+func TestE2ERetryFillsInWhatWasDropped(t *testing.T) {
+	rt := newTracker(t)
+	before := rt.newest()
+	// Whoever stands between plays the queue without a field of that name: what is sent under another one, RT drops.
+	var renamed atomic.Bool
+	renamed.Store(true)
+	between := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		if renamed.Load() {
+			body = bytes.Replace(body, []byte(`"Agent":`), []byte(`"Nobody":`), 1)
+		}
+		on, err := http.NewRequestWithContext(r.Context(), r.Method, rt.url+r.URL.RequestURI(), bytes.NewReader(body))
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		on.Header = r.Header.Clone()
+		resp, err := http.DefaultClient.Do(on)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		defer resp.Body.Close()
+		w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
+		w.WriteHeader(resp.StatusCode)
+		_, _ = io.Copy(w, resp.Body)
+	}))
+	t.Cleanup(between.Close)
+	s := rt.site(between.URL, "settle: 300ms", [2]string{"rt", "mapping: request-tracker"})
+	s.start()
+	id := uuid.NewString()
+	for _, event := range callOf(t, id) {
+		s.accepted(event)
+	}
+	_, d := s.ended(id, "rt", 1)
+	require.Equal(t, connector.DeliveryDead, d.State)
+	assert.Contains(t, d.Reason, `RT dropped the custom field "Agent"`)
+
+	renamed.Store(false)
+	s.succeeds("deliveries", "retry", id)
+	s.done(id, "rt", 1)
+	got := rt.tickets("Calls", before)
+	require.Len(t, got, 1)
+	assert.Equal(t, fieldsOf(id, connector.OutcomeConnected, "Agent", "6122312312", "Duration", "359"), got[rt.of(id, got)].Fields)
 }

@@ -106,7 +106,6 @@ func (w *work) attempt(ctx context.Context) error {
 // again, for what was wrong may have been mended meanwhile, and a step that the mapping has no more stands in nobody's way.
 func (w *work) begin() {
 	if w.delivery.Retried {
-		w.delivery.Retried, w.dirty = false, true
 		w.progress = w.mapping.Retried(w.progress)
 	}
 	if !w.delivery.Insist {
@@ -153,7 +152,7 @@ func (w *work) view(record *connector.Record) (call mappings.Call, login int) {
 		// Age is by our own clock: the dialer's may be off by any time.
 		Age: now.Sub(w.call.FinishedAt.Time()),
 		// What was due before this process began may have been sent by the one before.
-		Repeated: w.task.Due.Before(w.started),
+		Repeated: w.delivery.Retried || w.task.Due.Before(w.started),
 	}
 	for step := range w.delivery.Unsure {
 		call.MaybeSent = append(call.MaybeSent, step)

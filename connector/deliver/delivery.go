@@ -187,7 +187,7 @@ func (w *work) settle(ctx context.Context, e ending) error {
 			w.delivery.Next = 0
 		}
 		if end != connector.DeliveryWaiting {
-			w.delivery.Insist = false
+			w.delivery.Retried, w.delivery.Insist = false, false
 		}
 		w.delivery.State, w.delivery.Reason = end, reason
 		tx, err := w.tx()
