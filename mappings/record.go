@@ -14,6 +14,9 @@ import (
 // recordType is the type of `call`.
 func recordType() *typ { return typeOfGo(reflect.TypeFor[connector.Record]()) }
 
+// RecordFields names the fields of a record, sorted.
+func RecordFields() []string { return recordType().names() }
+
 // recordObject is the value of `call`: the record with the names and in the order of its JSON.
 func recordObject(r *connector.Record) object {
 	o, err := structObject(reflect.ValueOf(r).Elem())

@@ -30,8 +30,8 @@ type previewing struct {
 	mapping, destination  string
 	record, call, answers string
 	dir, url              string
-	params                []string
-	nothingFound          bool
+	params, changes       []string
+	nothingFound, update  bool
 }
 
 func (a *app) preview() *cobra.Command {
@@ -51,9 +51,13 @@ Without --answers each request is assumed to succeed and each lookup to find som
   - {status: 502, text: Bad gateway}
   - {}                                              # no answer came
 
+--update shows after that what is sent for a later revision of the call: with --call the last that there was, else one in
+which a recording has come, or what --change says.
+
 It exits with 1 if a request can't be made for this call.`,
 		Example: `  wrapup preview --mapping hubspot
   wrapup preview --mapping ./desk.yaml --param group=7 --answers answers.yaml
+  wrapup preview --mapping hubspot --change outcome=abandoned --change agent=null
   wrapup preview --destination crm --call 5c6f5869-752d-46fd-8ac0-797f83222279`,
 		Args: args(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -83,6 +87,8 @@ It exits with 1 if a request can't be made for this call.`,
 	f.StringVar(&p.answers, "answers", "", "a `file` with what the CRM answers")
 	f.BoolVar(&p.nothingFound, "nothing-found", false, "without answers: assume that lookups find nothing")
 	f.StringArrayVar(&p.params, "param", nil, "a parameter of the mapping, as `name=value`; may be repeated")
+	f.BoolVar(&p.update, "update", false, "also what is sent for a later revision")
+	f.StringArrayVar(&p.changes, "change", nil, "what differs in the later revision, as `field=value`; may be repeated, implies --update")
 	f.StringVar(&p.url, "url", "", "the `address` of the API, if the mapping has none or another one")
 	f.StringVar(&p.dir, "mappings-dir", "", "the `folder` of your own mappings; otherwise the one that the configuration names")
 	f.VarP(&format, "output", "o", "text or json")
@@ -122,9 +128,15 @@ func (a *app) previewed(ctx context.Context, p previewing) (*preview, error) {
 	if err != nil {
 		return nil, err
 	}
-	record, what, err := a.recordToPreview(ctx, p)
+	revisions, what, err := a.recordToPreview(ctx, p)
 	if err != nil {
 		return nil, err
+	}
+	record, later := revisions[len(revisions)-1], (*laterRevision)(nil)
+	if p.update || len(p.changes) > 0 {
+		if record, later, err = p.later(revisions); err != nil {
+			return nil, err
+		}
 	}
 	call := mappings.Call{Record: record, Now: record.OccurredAt.Time().Add(time.Hour)}
 	shown := &preview{
@@ -134,23 +146,30 @@ func (a *app) previewed(ctx context.Context, p previewing) (*preview, error) {
 	if m.SkipOlderThan() > 0 {
 		shown.assume("the call has just ended, so that skip_older_than lets it pass")
 	}
+	var answers []mappings.Answer
 	if p.answers == "" {
 		found := "each lookup finds something"
 		if p.nothingFound {
 			found = "no lookup finds anything"
 		}
 		shown.assume("each request succeeds, " + found + " (--answers takes real answers)")
-		list, _ := mappings.Rehearse(m.Mapping, call, !p.nothingFound)
-		shown.exchanges(list, m, 0)
-		return shown, nil
-	}
-	answers, err := readAnswers(p.answers)
-	if err != nil {
+	} else if answers, err = readAnswers(p.answers); err != nil {
 		return nil, err
 	}
-	list, _ := mappings.Play(m.Mapping, call, answers)
+	list, end := p.play(m, call, answers)
 	shown.exchanges(list, m, len(answers))
+	if later != nil {
+		p.playUpdate(shown, m, end, later, answers)
+	}
 	return shown, nil
+}
+
+// play plays one revision, with the answers or, if there is no file of them, with what is assumed.
+func (p previewing) play(m *bound, call mappings.Call, answers []mappings.Answer) (list []mappings.Exchange, end mappings.Call) {
+	if p.answers == "" {
+		return mappings.Rehearse(m.Mapping, call, !p.nothingFound)
+	}
+	return mappings.Play(m.Mapping, call, answers)
 }
 
 // boundDestination gives the mapping of a destination, with its settings but its secrets.
@@ -273,19 +292,19 @@ func (a *app) mappingToPreview(p previewing) (*foundMapping, string, error) {
 	return found, l.dir, err
 }
 
-// recordToPreview gives the call's record, and says in words which one it is.
-func (a *app) recordToPreview(ctx context.Context, p previewing) (record *connector.Record, what string, err error) {
+// recordToPreview gives the call's revisions, and says in words which they are.
+func (a *app) recordToPreview(ctx context.Context, p previewing) (revisions []*connector.Record, what string, err error) {
 	var content []byte
 	switch {
 	case p.call != "":
 		err = a.ask(ctx, func(ctx context.Context, s asked) error {
 			story, err := s.Story(ctx, p.call)
 			if err == nil {
-				record, err = newestRecord(story)
+				revisions, err = revisionsOf(story)
 			}
 			return err
 		})
-		return record, "its newest record", err
+		return revisions, "its newest record", err
 	case p.record == "-":
 		content, err = io.ReadAll(os.Stdin)
 		what = "the record from standard input"
@@ -299,25 +318,29 @@ func (a *app) recordToPreview(ctx context.Context, p previewing) (record *connec
 	if err != nil {
 		return nil, "", err
 	}
-	if record, err = parseRecord(content); err != nil {
+	if revisions, err = parseRecord(content); err != nil {
 		return nil, "", fmt.Errorf("%s: %w", what, err)
 	}
-	return record, what, nil
+	return revisions, what, nil
 }
 
-// newestRecord gives the newest record of a story.
-func newestRecord(s *admin.Story) (*connector.Record, error) {
+// revisionsOf gives the revisions of the last call of a story, the newest last.
+func revisionsOf(s *admin.Story) (revisions []*connector.Record, err error) {
 	if len(s.Calls) == 0 || len(s.Calls[len(s.Calls)-1].Revisions) == 0 {
 		return nil, errors.New(strings.TrimSuffix(answer(s), "."))
 	}
-	return s.Calls[len(s.Calls)-1].Record(), nil
+	last := &s.Calls[len(s.Calls)-1]
+	for i := range last.Revisions {
+		revisions = append(revisions, &last.Revisions[i].Record)
+	}
+	return revisions, nil
 }
 
-// parseRecord reads a record, or the newest one of a story.
-func parseRecord(content []byte) (*connector.Record, error) {
+// parseRecord reads a record, or the revisions of a story.
+func parseRecord(content []byte) ([]*connector.Record, error) {
 	var story admin.Story
 	if err := json.Unmarshal(content, &story); err == nil && len(story.Calls) > 0 {
-		return newestRecord(&story)
+		return revisionsOf(&story)
 	}
 	r := new(connector.Record)
 	if err := json.Unmarshal(content, r); err != nil {
@@ -326,5 +349,5 @@ func parseRecord(content []byte) (*connector.Record, error) {
 	if r.CallID == "" || !r.OccurredAt.Known() {
 		return nil, errors.New("no record: it has no call_id or no occurred_at")
 	}
-	return r, nil
+	return []*connector.Record{r}, nil
 }

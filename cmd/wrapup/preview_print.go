@@ -36,7 +36,12 @@ type preview struct {
 	Reason string `json:"reason"`
 	// Unused counts the answers that were left.
 	Unused int `json:"unused_answers,omitempty"`
-	failed bool
+	// Changes says in words in what the later revision differs, Update what is sent for it.
+	Changes string   `json:"changes,omitempty"`
+	Update  *preview `json:"update,omitempty"`
+	failed  bool
+	// saved is what was known before.
+	saved map[string]any
 }
 
 // shown is one exchange: a request and what its answer means, or a wait for something.
@@ -71,7 +76,10 @@ func (p *preview) assume(what string) { p.Assumed = append(p.Assumed, what) }
 func (p *preview) exchanges(list []mappings.Exchange, m *bound, answers int) {
 	p.Steps, p.Unused = []shown{}, answers
 	authorized := p.Destination != ""
-	saved := map[string]any{}
+	saved := maps.Clone(p.saved)
+	if saved == nil {
+		saved = map[string]any{}
+	}
 	for _, e := range list {
 		if e.Err != nil || e.Action.Kind == mappings.ActionFinished || e.Action.Kind == mappings.ActionSkip {
 			continue
@@ -299,16 +307,25 @@ func printPreview(w io.Writer, p *preview) error {
 		}
 	}
 	b.WriteString("\n")
-	for i := range p.Steps {
-		fmt.Fprintf(&b, "\n%d. ", i+1)
-		p.Steps[i].print(&b)
-	}
-	fmt.Fprintf(&b, "\n%s: %s\n", p.Ended, printable(p.Reason))
-	if p.Unused > 0 {
-		fmt.Fprintf(&b, "%d of the answers were not needed.\n", p.Unused)
+	p.print(&b)
+	if u := p.Update; u != nil {
+		fmt.Fprintf(&b, "\nThen revision %d, %s: %s\n", u.Revision, u.Outcome, printable(u.Changes))
+		u.print(&b)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// print writes the steps and how they ended.
+func (p *preview) print(b *strings.Builder) {
+	for i := range p.Steps {
+		fmt.Fprintf(b, "\n%d. ", i+1)
+		p.Steps[i].print(b)
+	}
+	fmt.Fprintf(b, "\n%s: %s\n", p.Ended, printable(p.Reason))
+	if p.Unused > 0 {
+		fmt.Fprintf(b, "%d of the answers were not needed.\n", p.Unused)
+	}
 }
 
 func (s *shown) print(b *strings.Builder) {
