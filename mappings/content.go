@@ -24,7 +24,11 @@ type content interface {
 }
 
 // jsonContent is a body in JSON. Wrap, if there is one, is what stands around each step's body.
-type jsonContent struct{ body, wrap tree }
+type jsonContent struct {
+	body, wrap tree
+	// size is about how long it gets.
+	size int
+}
 
 func (c jsonContent) render(s *scope) ([]byte, string, error) {
 	t := c.body
@@ -39,7 +43,7 @@ func (c jsonContent) render(s *scope) ([]byte, string, error) {
 		s.body = body
 		t = c.wrap
 	}
-	b, got, err := t.append(make([]byte, 0, 1024), s)
+	b, got, err := t.append(make([]byte, 0, c.size), s)
 	if err != nil || got == gaveNothing {
 		return nil, "", err
 	}

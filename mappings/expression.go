@@ -25,6 +25,8 @@ type expression struct {
 	eval eval
 	typ  *typ
 	uses uses
+	// field is the field of the call that the expression consists of, nil if it is more.
+	field *recordField
 }
 
 // uses is what an expression looks at, as far as that matters elsewhere.
@@ -33,6 +35,23 @@ type uses struct {
 	body, text bool
 	// vars counts the vars that it names.
 	vars map[int]int
+}
+
+// text evaluates the expression as a text, and says whether it is null.
+func (e *expression) text(s *scope) (word string, null bool, err error) {
+	if e.field != nil {
+		if word, null, isText := e.field.text(s.record); isText {
+			return word, null, nil
+		}
+	}
+	v, err := e.run(s)
+	if err != nil {
+		return "", false, err
+	}
+	if word, err = text(v); err != nil {
+		return "", false, fmt.Errorf("%s %w", e.code, err)
+	}
+	return word, v == nil, nil
 }
 
 // run evaluates the expression.
@@ -133,7 +152,7 @@ func (l *language) compile(code string) (*expression, []complaint) {
 	if err != nil {
 		return nil, []complaint{{0, err.Error()}}
 	}
-	return &expression{code: strings.TrimSpace(code), eval: run, typ: t, uses: c.uses}, nil
+	return &expression{code: strings.TrimSpace(code), eval: run, typ: t, uses: c.uses, field: fieldOf(node)}, nil
 }
 
 // parse reads the code and says in words for people what is wrong with its form.

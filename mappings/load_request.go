@@ -56,7 +56,8 @@ func (l *loader) contentOf(s *step, keys map[string]entry, inherited *each) {
 		}
 		switch e.name {
 		case "body":
-			s.content = jsonContent{body: l.tree(e.value, e.path), wrap: inherited.wrap}
+			body := l.tree(e.value, e.path)
+			s.content = jsonContent{body: body, wrap: inherited.wrap, size: sizeOf(body) + sizeOf(inherited.wrap) + 64}
 		case "form":
 			if l.expect(e.value, e.path, yaml.MappingNode) {
 				s.content = formContent{l.tree(e.value, e.path)}

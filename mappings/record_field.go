@@ -35,19 +35,46 @@ func fieldAt(names []string) *recordField {
 	return f
 }
 
-// of gives the field's value, null if it is unknown. Nothing of the record but the field is read.
-func (f *recordField) of(r *connector.Record) (any, error) {
+// at points at the field, invalid if it is in something that isn't there.
+func (f *recordField) at(r *connector.Record) reflect.Value {
 	v := reflect.ValueOf(r)
 	for _, i := range f.steps {
 		if v.Kind() == reflect.Pointer {
 			if v.IsNil() {
-				return nil, nil
+				return reflect.Value{}
 			}
 			v = v.Elem()
 		}
 		v = v.Field(i)
 	}
-	switch p := v.Addr().Interface().(type) {
+	return v.Addr()
+}
+
+// text gives the field as a text where it is one, and whether it is null. It costs no memory, and most of what mappings say
+// is this.
+func (f *recordField) text(r *connector.Record) (s string, null, isText bool) {
+	v := f.at(r)
+	if !v.IsValid() {
+		return "", true, true
+	}
+	switch p := v.Interface().(type) {
+	case *connector.Text:
+		return string(*p), *p == "", true
+	case *string:
+		return *p, false, true
+	case *connector.Outcome:
+		return string(*p), false, true
+	}
+	return "", false, false
+}
+
+// of gives the field's value, null if it is unknown. Nothing of the record but the field is read.
+func (f *recordField) of(r *connector.Record) (any, error) {
+	v := f.at(r)
+	if !v.IsValid() {
+		return nil, nil
+	}
+	switch p := v.Interface().(type) {
 	case *connector.Text:
 		if *p == "" {
 			return nil, nil
@@ -70,5 +97,5 @@ func (f *recordField) of(r *connector.Record) (any, error) {
 	case *int:
 		return *p, nil
 	}
-	return normal(v.Interface())
+	return normal(v.Elem().Interface())
 }

@@ -280,6 +280,22 @@ func (l *language) direct(name string, args []ast.Node) eval {
 	return nil
 }
 
+// fieldOf gives the field of the call that an expression consists of, nil if it is more than that.
+func fieldOf(n ast.Node) *recordField {
+	get, ok := n.(*ast.CallNode)
+	if !ok {
+		return nil
+	}
+	if callee, ok := get.Callee.(*ast.IdentifierNode); !ok || callee.Value != "$get" {
+		return nil
+	}
+	path := callPath(get.Arguments)
+	if path == nil {
+		return nil
+	}
+	return fieldAt(path)
+}
+
 // callPath gives the names that lead from `call` to a field, nil if the arguments of $get aren't such a path.
 func callPath(args []ast.Node) []string {
 	name, ok := args[1].(*ast.StringNode)

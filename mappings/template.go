@@ -81,14 +81,11 @@ func (t *template) text(s *scope, through filter) (string, error) {
 			b.WriteString(p.text)
 			continue
 		}
-		v, err := p.expr.run(s)
+		word, null, err := p.expr.text(s)
 		if err != nil {
 			return "", t.fail(err)
 		}
-		word, err := text(v)
-		if err == nil {
-			word, err = through(word, v == nil)
-		}
+		word, err = through(word, null)
 		if err == nil && b.Len()+len(word) > maxTextBytes {
 			err = errText
 		}

@@ -50,6 +50,11 @@ type templateTree struct{ *template }
 func (t templateTree) render(s *scope) (any, error) { return t.value(s) }
 
 func (t templateTree) append(b []byte, s *scope) ([]byte, gave, error) {
+	if e := t.single(); e == nil || e.field != nil {
+		if b, got, done, err := t.appendText(b, s, e); done {
+			return b, got, err
+		}
+	}
 	v, err := t.value(s)
 	if err != nil {
 		return nil, gaveNull, err
@@ -61,6 +66,30 @@ func (t templateTree) append(b []byte, s *scope) ([]byte, gave, error) {
 		return b, gaveNull, nil
 	}
 	return b, gaveValue, nil
+}
+
+// appendText writes what is a text, without a value between; done is false if it is something else.
+func (t templateTree) appendText(b []byte, s *scope, e *expression) (to []byte, got gave, done bool, err error) {
+	var word string
+	if e == nil {
+		word, err = t.text(s, asItIs)
+	} else {
+		var null, isText bool
+		if word, null, isText = e.field.text(s.record); !isText {
+			return b, gaveValue, false, nil
+		}
+		if null {
+			return append(b, "null"...), gaveNull, true, nil
+		}
+	}
+	if err == nil && len(b) > maxBodyBytes {
+		err = t.fail(errBody)
+	}
+	if err != nil {
+		return nil, gaveNull, true, err
+	}
+	b, err = appendJSONText(b, word)
+	return b, gaveValue, true, err
 }
 
 // mapTree is a map. A key whose value is null is left out; so is a map that is emptied by that, but a map that was
@@ -177,4 +206,27 @@ func (t listTree) append(b []byte, s *scope) ([]byte, gave, error) {
 		}
 	}
 	return append(b, ']'), gaveValue, nil
+}
+
+// sizeOf says about how long a value gets as JSON.
+func sizeOf(t tree) int {
+	switch t := t.(type) {
+	case literalTree:
+		return len(t.json)
+	case templateTree:
+		return t.size + 2
+	case *mapTree:
+		n := 2
+		for i, of := range t.of {
+			n += len(t.json[i]) + 1 + sizeOf(of)
+		}
+		return n
+	case listTree:
+		n := 2
+		for _, item := range t.items {
+			n += 1 + sizeOf(item)
+		}
+		return n
+	}
+	return 0
 }
