@@ -32,6 +32,9 @@ type Options struct {
 	Roots *x509.CertPool
 	// LinkLocal allows connections to link-local addresses and to those of cloud metadata services.
 	LinkLocal bool
+	// Dial makes the connections; nil is TCP, to the addresses that are allowed. One of its own is for a CRM that is no
+	// network address: that of a test, at the other end of a pipe, so that a day of retries takes no time.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	resolver *net.Resolver // for tests
 }
@@ -114,9 +117,13 @@ func (o Options) dialer() *net.Dialer {
 
 // transport makes the destination's own pool of connections.
 func (o Options) transport() *http.Transport {
+	dial := o.Dial
+	if dial == nil {
+		dial = o.dialer().DialContext
+	}
 	return &http.Transport{
 		Proxy:                 o.Proxy,
-		DialContext:           o.dialer().DialContext,
+		DialContext:           dial,
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots},
 		TLSHandshakeTimeout:   min(o.Timeout, o.TLS),
 		ResponseHeaderTimeout: o.Header,
