@@ -45,8 +45,10 @@ type Delivery struct {
 	// Tried is for how long it has been tried in vain, in microseconds: the time between attempts, as far as attempts were
 	// possible in it.
 	Tried int64 `json:"tried,omitempty"`
-	// RefusedAt is when it was first refused with a 403 or 404 of which it isn't clear whose fault it is; 0 if it wasn't.
-	RefusedAt Time `json:"refused_at,omitempty"`
+	// RefusedAt is when it was last refused with a 403 or 404 of which it isn't clear whose fault it is, and at which step; 0
+	// if it wasn't.
+	RefusedAt   Time   `json:"refused_at,omitempty"`
+	RefusedStep string `json:"refused_step,omitempty"`
 	// Next is when it is tried again.
 	Next Time `json:"next,omitempty"`
 	// Reason of the state, in words.

@@ -13,10 +13,11 @@ import (
 	"wrapup/outbox"
 )
 
-// deliver does what can be done now of one delivery, and settles it. It says whether a request went out, and whether the
-// delivery was given back unsettled. Only a broken store is an error.
-func (l *Lane) deliver(ctx context.Context, task outbox.Task) (sent, released bool, err error) {
-	w := &work{Lane: l, task: task, mapping: l.mapping.Load()}
+// deliver does what can be done now of one delivery, and settles it; probe says that it is to find out whether a paused
+// destination is back. It says whether a request went out, and whether the delivery was given back unsettled. Only a broken
+// store is an error.
+func (l *Lane) deliver(ctx context.Context, task outbox.Task, probe bool) (sent, released bool, err error) {
+	w := &work{Lane: l, task: task, mapping: l.mapping.Load(), probe: probe}
 	released, err = w.settled(ctx)
 	return w.sent, released, err
 }
@@ -84,10 +85,19 @@ func (w *work) attempt(ctx context.Context) error {
 			w.delivery.Done, w.delivery.Sending, w.delivery.Held, w.delivery.Unsure = record.Revision, 0, nil, nil
 			w.delivery.Succeed()
 			w.progress = w.progress.Finished()
+			if w.sent {
+				w.back(w.gate.delivered(w.now()))
+			}
 			return w.settle(ctx, ending{state: connector.DeliveryDone, of: record.Revision})
 		case mappings.ActionHold:
 			return w.hold(ctx, action)
 		case mappings.ActionSession:
+			if w.dirty {
+				// A crash during the login finds the steps before as done as they are.
+				if err := w.persist(ctx); err != nil {
+					return err
+				}
+			}
 			if v := w.login(ctx, action, call); v.Kind != target.Done {
 				settled, err = w.judged(ctx, record, action, v, true)
 			}
@@ -204,14 +214,17 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 		return true, w.settle(ctx, ending{state: connector.DeliveryWaiting, due: due,
 			reason: "step " + action.Finds + " may have been done; whether it was, the CRM can be asked after " + action.Lag.String()})
 	}
+	if err := w.wait(ctx, action); err != nil { // before anything is noted: nothing has been sent
+		return false, err
+	}
+	if reason, _, _ := w.gate.state(); reason != "" && !w.probe { // since the delivery was claimed, or while it waited for its turn
+		return true, w.paused(ctx, target.Verdict{Reason: reason}, w.now())
+	}
 	if call.Sent == nil && !action.Lookup && !w.counted {
 		if reason := w.gate.braked(w.now()); reason != "" {
 			return true, w.stop(ctx, reason)
 		}
 		w.counted = true
-	}
-	if w.limits.wait(ctx, action) != nil { // before anything is noted: nothing has been sent
-		return false, context.Canceled
 	}
 	w.marked = false
 	if !action.Lookup { // a lookup begins nothing
@@ -237,7 +250,7 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	warning, reauth := "", false
 	if got != nil {
 		j := w.mapping.Judge(call, action.Step, mappings.Answer{Status: got.Status, Header: got.Header, Body: got.Body, Cut: got.Cut})
-		verdict = merge(verdict, j)
+		verdict = merge(verdict, j, len(got.Body) == 0)
 		warning, reauth = j.Warning, verdict.Kind == target.Down
 		if verdict.Kind == target.Done {
 			w.progress = j.Progress
@@ -253,20 +266,33 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	return w.judged(ctx, record, action, verdict, safe)
 }
 
-// merge is the verdict on an answer: the mapping's where it has one, else the status table's.
-func merge(v target.Verdict, j mappings.Judgement) target.Verdict {
+// merge is the verdict on an answer, which may have an empty body: the mapping's where it has one, else the status table's.
+func merge(v target.Verdict, j mappings.Judgement, empty bool) target.Verdict {
 	switch j.Verdict {
 	case mappings.VerdictDone:
 		v.Kind = target.Done
 	case mappings.VerdictDead:
+		if v.Kind == target.Done {
+			v.Reason += ", which the mapping takes for a refusal"
+		}
 		v.Kind = target.Dead
 	case mappings.VerdictRetry:
+		if v.Kind != target.Retry {
+			v.Reason += ", which the mapping takes for \"not now\""
+		}
 		v.Kind = target.Retry
 	case mappings.VerdictReauth:
+		if v.Kind != target.Down {
+			v.Reason += ", which the mapping takes for credentials that are no good"
+		}
 		v.Kind = target.Down
 	case mappings.VerdictAmbiguous:
 		v.Kind = target.Unsure
-		if j.Message == "" {
+		switch {
+		case j.Message != "":
+		case empty:
+			v.Reason += " without the body that the step reads"
+		default:
 			v.Reason += " with a body that can't be read"
 		}
 	}

@@ -14,6 +14,9 @@ import (
 // probe interval goes out to see whether it has recovered, another one each time. Then the lane resumes slowly, because a
 // system that comes back is not at its best. A destination that a person paused, or that the brake stopped, waits for a
 // person.
+//
+// What is found out about one step says nothing of another: credentials that may read contacts may not be allowed to log
+// calls, and lookups that succeed are no reason to go on with what is refused.
 type gate struct {
 	probe time.Duration
 	brake mappings.Rate
@@ -23,6 +26,8 @@ type gate struct {
 	paused string
 	since  time.Time
 	held   bool
+	// at is the step whose success ends the pause; "": that of any.
+	at string
 	// next is when the next delivery may be taken: of a paused destination the next probe.
 	next time.Time
 	// probing says that a probe is under way.
@@ -30,11 +35,11 @@ type gate struct {
 	// ramp is the gap between two deliveries while the lane resumes; it halves with each second. 0: no ramp.
 	ramp    time.Duration
 	rampEnd time.Time // when the gap halves next
-	// suspects are the calls that failed since the last success, each once: several of them in a row mean that it is not
-	// the calls.
-	suspects map[string]bool
-	// success is when the last request was taken.
-	success time.Time
+	// suspects are the calls that failed at a step since it last succeeded, by step, each call once: several of them in a row
+	// mean that it is not the calls. Under "" are those that reached no step.
+	suspects map[string]map[string]bool
+	// taken is when each step last succeeded.
+	taken map[string]time.Time
 	// created are when the latest calls were logged, as many as the brake allows.
 	created []time.Time
 }
@@ -92,14 +97,24 @@ func (g *gate) probed(now time.Time, sent bool) {
 	}
 }
 
-// down says that the destination is in trouble. It is true if that is news.
-func (g *gate) down(now time.Time, reason string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.pause(now, reason)
+// trouble is what speaks against a destination.
+type trouble struct {
+	// step at which it was met; "" if it has to do with none of them, as a connection that can't be made.
+	step string
+	// call that met it, and why it was not taken, in words.
+	call, reason string
+	// after is how long the destination asked to wait; 0 if it didn't.
+	after time.Duration
 }
 
-func (g *gate) pause(now time.Time, reason string) bool {
+// down says that the destination is in trouble, whatever becomes of other calls. It is true if that is news.
+func (g *gate) down(now time.Time, t trouble) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.pause(now, t, g.probe)
+}
+
+func (g *gate) pause(now time.Time, t trouble, next time.Duration) bool {
 	if g.held {
 		return false
 	}
@@ -107,37 +122,70 @@ func (g *gate) pause(now time.Time, reason string) bool {
 	if news {
 		g.since = now
 	}
-	g.paused, g.next, g.ramp = reason, now.Add(g.probe), 0
+	g.paused, g.at, g.next, g.ramp = t.reason, t.step, now.Add(next), 0
 	return news
 }
 
 // suspect says that a call was refused or failed in a way that may be the destination's fault; so many different calls in
-// a row, without a success between them, mean that it is. down is whether the destination is paused now, news whether that
-// is new.
-func (g *gate) suspect(now time.Time, call, reason string, enough int) (down, news bool) {
+// a row at the same step, without a success of it between them, mean that it is. down is whether the destination is paused
+// now, news whether that is new.
+func (g *gate) suspect(now time.Time, t trouble, enough int) (down, news bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.suspects == nil {
-		g.suspects = map[string]bool{}
+		g.suspects = map[string]map[string]bool{}
 	}
-	g.suspects[call] = true
-	if g.paused == "" && len(g.suspects) < enough {
+	if g.suspects[t.step] == nil {
+		g.suspects[t.step] = map[string]bool{}
+	}
+	g.suspects[t.step][t.call] = true
+	if g.paused == "" && len(g.suspects[t.step]) < enough {
 		return false, false
 	}
-	return true, g.pause(now, reason)
+	next := g.probe
+	if t.after > 0 { // who says when to come back is believed, if that is sooner
+		next = min(next, t.after)
+	}
+	return true, g.pause(now, t, next)
 }
 
-// up says that a request was taken. It is true if the destination had been paused.
-func (g *gate) up(now time.Time) bool {
+// busy says that the destination asked everybody to wait. Nothing is taken so long, but now and then: it may have meant
+// one call alone.
+func (g *gate) busy(now time.Time, after time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.success = now
-	clear(g.suspects)
-	return g.back(now)
+	if next := now.Add(min(after, g.probe)); g.paused == "" && next.After(g.next) {
+		g.next = next
+	}
 }
 
-// answers says that the destination refused a call as a destination should: it is there. It is true if it had been paused.
-func (g *gate) answers(now time.Time) bool {
+// up says that a step was taken. It is true if that ends a pause.
+func (g *gate) up(now time.Time, step string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.taken == nil {
+		g.taken = map[string]time.Time{}
+	}
+	g.taken[step] = now
+	delete(g.suspects, step)
+	return g.answered(now, step)
+}
+
+// answers says that the destination refused a call at a step as a destination should: it is there. It is true if that ends
+// a pause.
+func (g *gate) answers(now time.Time, step string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.answered(now, step)
+}
+
+func (g *gate) answered(now time.Time, step string) bool {
+	delete(g.suspects, "")
+	return (g.at == "" || g.at == step) && g.back(now)
+}
+
+// delivered says that a call was taken in full, with whatever steps it has. It is true if that ends a pause.
+func (g *gate) delivered(now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.back(now)
@@ -147,16 +195,25 @@ func (g *gate) back(now time.Time) bool {
 	if g.paused == "" || g.held {
 		return false
 	}
-	g.paused, g.since = "", time.Time{}
+	g.paused, g.at, g.since = "", "", time.Time{}
 	g.ramp, g.rampEnd, g.next = rampFirst, now.Add(time.Second), now.Add(rampFirst)
 	return true
 }
 
-// tookSince says that a request was taken after the given time.
-func (g *gate) tookSince(t time.Time) bool {
+// ownFault says that it must be the call's own fault that it is refused at the step, as it was at the given time: the step
+// was taken of others since, and no other call is refused there just now. Then it speaks no longer against the destination.
+func (g *gate) ownFault(step, call string, since time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return !g.success.Before(t)
+	others := len(g.suspects[step])
+	if g.suspects[step][call] {
+		others--
+	}
+	if g.paused != "" || others > 0 || g.taken[step].Before(since) {
+		return false
+	}
+	delete(g.suspects[step], call)
+	return true
 }
 
 // braked asks whether one more call may be logged now, and counts it. If not, the destination is held for a person: so
@@ -190,7 +247,7 @@ func (g *gate) hold(since time.Time, reason string) {
 func (g *gate) resume(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.paused, g.since, g.held, g.created = "", time.Time{}, false, nil
+	g.paused, g.at, g.since, g.held, g.created = "", "", time.Time{}, false, nil
 	clear(g.suspects)
 	g.ramp, g.rampEnd, g.next = rampFirst, now.Add(time.Second), now
 }

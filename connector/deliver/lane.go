@@ -82,6 +82,8 @@ type Lane struct {
 	mapping atomic.Pointer[mappings.Mapping]
 	// doubles are the steps that could log a call twice.
 	doubles []string
+	// stopping ends when the lane is told to stop: whoever waits for his turn then waits no longer.
+	stopping context.Context
 }
 
 const defaultProbe = 30 * time.Second
@@ -116,6 +118,7 @@ const (
 // Run delivers until ctx ends. Then nothing new is begun, and what is under way is completed within the grace, or given
 // back as if it had not been tried. It returns an error only if the store is broken.
 func (l *Lane) Run(ctx context.Context) error {
+	l.stopping = ctx
 	sends, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(l.grace, abort) })
@@ -149,14 +152,14 @@ func (l *Lane) Run(ctx context.Context) error {
 		}
 		if task != nil {
 			working.Go(func() {
-				sent, released, err := l.deliver(sends, *task)
+				sent, released, err := l.deliver(sends, *task, probe)
 				if err != nil {
 					broken <- err
 				}
 				if probe {
 					l.gate.probed(l.now(), sent)
 				}
-				if paused, _, _ := l.gate.state(); released || paused != "" {
+				if paused, _, _ := l.gate.state(); released || probe || paused != "" {
 					l.poke()
 				}
 				free <- struct{}{}

@@ -55,7 +55,7 @@ func (w *work) login(ctx context.Context, action mappings.Action, call mappings.
 	if v, known := s.since(asked); known {
 		return v
 	}
-	if w.limits.wait(ctx, action) != nil {
+	if w.wait(ctx, action) != nil {
 		return target.Verdict{Kind: stopped}
 	}
 	values, verdict := w.logIn(ctx, action, call)
@@ -114,6 +114,25 @@ func limiter(r mappings.Rate) *rate.Limiter {
 	}
 	// One at a time: a burst of what a minute allows is what APIs call abuse.
 	return rate.NewLimiter(rate.Limit(float64(r.N)/r.Per.Seconds()), 1)
+}
+
+// wait waits for the step's turn, as the rates have it. Once the lane is stopping, or if ctx ends, it is an error.
+func (w *work) wait(ctx context.Context, action mappings.Action) error {
+	if w.dirty && w.limits.some(action) {
+		// This may take a while: a crash meanwhile finds the steps before as done as they are.
+		if err := w.persist(ctx); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(w.stopping, cancel)()
+	return w.limits.wait(ctx, action)
+}
+
+// some says that there is a limit to the step's requests.
+func (l *limits) some(action mappings.Action) bool {
+	return action.Rate.N > 0 || l.all.Limit() != rate.Inf
 }
 
 // wait waits until the step's next request may go out.

@@ -263,14 +263,14 @@ func TestGateRamp(t *testing.T) {
 	g := &gate{probe: 30 * time.Second}
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	assert.Zero(t, g.wait(now))
-	assert.True(t, g.down(now, "401"))
-	assert.False(t, g.down(now, "401"))
+	assert.True(t, g.down(now, trouble{reason: "401"}))
+	assert.False(t, g.down(now, trouble{reason: "401"}))
 	assert.Equal(t, 30*time.Second, g.wait(now))
 	now = now.Add(30 * time.Second)
 	assert.Zero(t, g.wait(now))
 	assert.True(t, g.take(now))
 	assert.Equal(t, time.Minute, g.wait(now), "one probe at a time")
-	assert.True(t, g.up(now))
+	assert.True(t, g.up(now, "log"))
 	g.probed(now, true)
 	var perSecond []int
 	for range 13 {

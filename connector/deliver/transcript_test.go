@@ -26,7 +26,7 @@ import (
 var update = flag.Bool("update", false, "write what is into the transcripts under testdata, instead of comparing")
 
 // A transcript plays calls against a bad CRM, with the real client, lane and store, in virtual time (which begins on
-// Saturday, 1 January 2000, at midnight). It is a text file that anybody can add:
+// Monday, 2 March 2026, at 09:00 UTC). It is a text file that anybody can add:
 //
 //	the rule that it shows, and its reason, in a sentence or two
 //	-- destination --         (optional)
@@ -86,9 +86,8 @@ type play struct {
 }
 
 func newPlay(t *testing.T, in map[string]string) *play {
-	p := &play{script: in["play"], refs: map[string]outbox.Ref{}}
-	began := time.Now()
-	p.bench = &bench{began: began}
+	time.Sleep(time.Until(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)))
+	p := &play{bench: &bench{began: time.Now()}, script: in["play"], refs: map[string]outbox.Ref{}}
 	crm := newBadCRM(t, in["crm"], p.note)
 	t.Cleanup(crm.close)
 	m := recordMapping(t)
@@ -100,8 +99,8 @@ func newPlay(t *testing.T, in map[string]string) *play {
 	p.kill()
 	client := target.New(o)
 	t.Cleanup(client.Close)
-	p.bench.options.Destination.Sender = client
-	p.bench.options.Logger = slog.New(&aboutDestination{p})
+	p.options.Destination.Sender = client
+	p.options.Logger = slog.New(&aboutDestination{p})
 	p.start()
 	return p
 }
@@ -206,7 +205,7 @@ func (p *play) look() {
 		if d.State == connector.DeliveryDone {
 			line += fmt.Sprintf(", revision %d of %d", d.Done, d.Wanted)
 		}
-		if d.State == connector.DeliveryWaiting {
+		if d.Next.Known() {
 			line += fmt.Sprintf(", next at %s", d.Next.Time().Sub(p.began).Round(time.Millisecond))
 		}
 		if d.Failed > 0 {
@@ -267,8 +266,8 @@ func (p *play) check() {
 type aboutDestination struct{ p *play }
 
 func (h *aboutDestination) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
-func (h *aboutDestination) WithAttrs([]slog.Attr) slog.Handler            { return h }
-func (h *aboutDestination) WithGroup(string) slog.Handler                 { return h }
+func (h *aboutDestination) WithAttrs([]slog.Attr) slog.Handler           { return h }
+func (h *aboutDestination) WithGroup(string) slog.Handler                { return h }
 func (h *aboutDestination) Handle(_ context.Context, r slog.Record) error {
 	var reason string
 	of := ""

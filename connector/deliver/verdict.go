@@ -61,31 +61,38 @@ const retrySlack = time.Minute
 // if the next step is to be done now.
 func (w *work) judged(ctx context.Context, record *connector.Record, action mappings.Action, v target.Verdict, safe bool) (settled bool, err error) {
 	now := w.now()
+	met := trouble{step: action.Step, call: record.CallID, reason: v.Reason, after: v.After}
+	if v.Unsent || action.Kind != mappings.ActionSend {
+		met.step = ""
+	}
 	switch v.Kind {
 	case stopped:
 		return false, context.Canceled
 	case target.Done:
-		w.up(now)
+		w.back(w.gate.up(now, met.step))
 		delete(w.delivery.Unsure, action.Step)
 		if !action.Lookup { // a lookup is asked again with each attempt: its success is none
 			w.delivery.Succeed()
-			w.delivery.RefusedAt = 0
+		}
+		if w.delivery.RefusedStep == action.Step {
+			w.delivery.RefusedAt, w.delivery.RefusedStep = 0, ""
 		}
 		w.dirty = true
 		return false, nil
 	case target.Dead:
-		if w.gate.answers(now) {
-			w.log.Info("the destination is back; deliveries resume slowly")
-		}
+		w.back(w.gate.answers(now, met.step))
 		return true, w.dead(ctx, record, action, v.Reason)
 	case target.Suspect:
-		return true, w.suspect(ctx, record, action, v, now)
+		return true, w.suspect(ctx, record, action, v, met)
 	case target.Down:
-		w.down(now, v.Reason)
-		return true, w.pausedUntil(ctx, action, v, now)
+		if w.gate.down(now, met) {
+			w.log.Error("the destination is paused; it is tried again now and then", "reason", v.Reason, "every", w.gate.probe)
+		}
+		w.noEffect(action)
+		return true, w.paused(ctx, v, now.Add(max(w.gate.probe, v.After)))
 	case target.Unsure:
 		if !safe && !w.RetryUnsure && slices.Contains(w.doubles, action.Step) {
-			w.gate.suspect(now, record.CallID, v.Reason, suspectsFailed)
+			w.speaksAgainst(now, met, suspectsFailed)
 			w.log.Error("a call may have been delivered; it is parked", "call_id", record.CallID, "step", action.Step, "reason", v.Reason)
 			return true, w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: " + v.Reason})
 		}
@@ -94,74 +101,78 @@ func (w *work) judged(ctx context.Context, record *connector.Record, action mapp
 		}
 	default:
 		w.noEffect(action)
+		if v.Busy && v.After > 0 {
+			w.gate.busy(now, v.After)
+		}
 	}
-	return true, w.failed(ctx, record, v, now)
+	return true, w.failed(ctx, record, v, met)
 }
 
-// up notes that the destination took a request.
-func (w *work) up(now time.Time) {
-	if w.gate.up(now) {
+// back tells people that a pause is over.
+func (w *work) back(over bool) {
+	if over {
 		w.log.Info("the destination is back; deliveries resume slowly")
 	}
 }
 
-// down pauses the destination.
-func (w *work) down(now time.Time, reason string) {
-	if w.gate.down(now, reason) {
-		w.log.Error("the destination is paused; it is tried again now and then", "reason", reason, "every", w.gate.probe)
+// speaksAgainst notes that a call failed, and says whether the destination is paused now.
+func (w *work) speaksAgainst(now time.Time, t trouble, enough int) (down bool) {
+	down, news := w.gate.suspect(now, t, enough)
+	if news {
+		w.log.Error("several calls in a row were not taken: the destination is paused; it is tried again now and then",
+			"reason", t.reason, "every", w.gate.probe)
 	}
+	return down
 }
 
 // dead ends a delivery that the destination will never take.
 func (w *work) dead(ctx context.Context, record *connector.Record, action mappings.Action, reason string) error {
-	w.delivery.RefusedAt = 0
+	w.delivery.RefusedAt, w.delivery.RefusedStep = 0, ""
 	w.noEffect(action)
 	w.letGo(record)
 	w.log.Error("a call was refused; it is dead", "call_id", record.CallID, "step", action.Step, "reason", reason)
 	return w.settle(ctx, ending{state: connector.DeliveryDead, reason: reason})
 }
 
-// pausedUntil settles a call that met a destination in trouble: no attempt is counted, and another call is the next probe.
-func (w *work) pausedUntil(ctx context.Context, action mappings.Action, v target.Verdict, now time.Time) error {
-	w.noEffect(action)
-	w.delivery.Idle(connector.TimeOf(now))
-	return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the destination is paused: " + v.Reason,
-		due: now.Add(max(w.gate.probe, v.After))})
+// paused settles a call that met a destination in trouble: no attempt is counted, and another call is the next probe.
+func (w *work) paused(ctx context.Context, v target.Verdict, due time.Time) error {
+	w.delivery.Idle(connector.TimeOf(w.now()))
+	return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the destination is paused: " + v.Reason, due: due})
 }
 
-// suspect settles a call that was refused with a 403 or 404. Where another call was taken since it was first refused, it
-// is this call's fault. Where several are refused one after the other it is the destination's. Until then nobody knows.
-func (w *work) suspect(ctx context.Context, record *connector.Record, action mappings.Action, v target.Verdict, now time.Time) error {
-	if w.delivery.RefusedAt.Known() && w.gate.tookSince(w.delivery.RefusedAt.Time()) {
+// suspect settles a call that was refused with a 403 or 404. Where another call was taken since it was refused before, it is
+// this call's fault. Where several are refused one after the other it is the destination's. Until then nobody knows.
+func (w *work) suspect(ctx context.Context, record *connector.Record, action mappings.Action, v target.Verdict, met trouble) error {
+	now, d := w.now(), w.delivery
+	before := d.RefusedAt.Known() && (d.RefusedStep == "" || d.RefusedStep == action.Step)
+	if before && w.gate.ownFault(met.step, record.CallID, d.RefusedAt.Time()) {
 		return w.dead(ctx, record, action, v.Reason)
 	}
-	if !w.delivery.RefusedAt.Known() {
-		w.delivery.RefusedAt = connector.TimeOf(now)
-	}
+	d.RefusedAt, d.RefusedStep = connector.TimeOf(now), action.Step
 	w.noEffect(action)
-	down, news := w.gate.suspect(now, record.CallID, v.Reason, suspectsRefused)
-	if news {
-		w.log.Error("several calls were refused in a row: the destination is paused; it is tried again now and then", "reason", v.Reason)
+	if w.speaksAgainst(now, met, suspectsRefused) {
+		return w.paused(ctx, v, now.Add(max(w.gate.probe, v.After)))
 	}
-	if down {
-		return w.pausedUntil(ctx, action, v, now)
-	}
-	return w.failed(ctx, record, v, now)
+	return w.again(ctx, record, v)
 }
 
 // failed settles a call whose attempt had no success and that is tried again. Where the destination doesn't answer anybody
 // it is paused, and the attempt doesn't count.
-func (w *work) failed(ctx context.Context, record *connector.Record, v target.Verdict, now time.Time) error {
-	if paused, _, _ := w.gate.state(); paused != "" || v.After == 0 { // who says when to come back is there
-		down, news := w.gate.suspect(now, record.CallID, v.Reason, suspectsFailed)
-		if news {
-			w.log.Error("the destination is paused, for it fails with every call; it is tried again now and then", "reason", v.Reason)
-		}
-		if down {
-			w.delivery.Idle(connector.TimeOf(now))
-			return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the destination is paused: " + v.Reason, due: now.Add(max(w.gate.probe, v.After))})
-		}
+func (w *work) failed(ctx context.Context, record *connector.Record, v target.Verdict, met trouble) error {
+	now := w.now()
+	if !w.speaksAgainst(now, met, suspectsFailed) {
+		return w.again(ctx, record, v)
 	}
+	wait := v.After
+	if wait == 0 {
+		wait = w.gate.probe
+	}
+	return w.paused(ctx, v, now.Add(wait))
+}
+
+// again settles a call that is tried again later, or given up.
+func (w *work) again(ctx context.Context, record *connector.Record, v target.Verdict) error {
+	now := w.now()
 	w.delivery.Fail(connector.TimeOf(now), retrySlack.Microseconds())
 	if time.Duration(w.delivery.Tried)*time.Microsecond >= w.GiveUpAfter {
 		reason := fmt.Sprintf("given up after %s: %s", w.GiveUpAfter, v.Reason)

@@ -3,6 +3,7 @@ package target
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -43,7 +44,7 @@ func New(o Options) *Client {
 		Backoff: retryablehttp.DefaultBackoff,
 		CheckRetry: func(ctx context.Context, _ *http.Response, err error) (bool, error) {
 			p, _ := ctx.Value(progressKey{}).(*progress)
-			return err != nil && ctx.Err() == nil && p != nil && !p.sent.Load() && p.transient(err), nil
+			return err != nil && ctx.Err() == nil && p != nil && !p.sent() && p.transient(err), nil
 		},
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
@@ -80,7 +81,7 @@ func (c *Client) DoOnce(ctx context.Context, method, url string, header http.Hea
 
 func (c *Client) exchange(ctx context.Context, method, url string, header http.Header, body []byte, once bool) (*Answer, error) {
 	p := &progress{}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, &TimeoutError{Limit: c.timeout})
 	defer cancel()
 	ctx = httptrace.WithClientTrace(context.WithValue(ctx, progressKey{}, p), p.trace())
 	req, err := c.request(ctx, method, url, header, body, once)
@@ -89,6 +90,9 @@ func (c *Client) exchange(ctx context.Context, method, url string, header http.H
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
+		if late, ok := errors.AsType[*TimeoutError](context.Cause(ctx)); ok {
+			err = late
+		}
 		return nil, p.fault(err)
 	}
 	defer func() { _ = resp.Body.Close() }() // read to its end, or given up

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"net/url"
 	"slices"
 	"sync/atomic"
+	"syscall"
+	"time"
 )
 
 // Error is an exchange without an answer.
@@ -39,17 +42,44 @@ func (e *Error) Error() string {
 // Unwrap gives what went wrong.
 func (e *Error) Unwrap() error { return e.Err }
 
+// TimeoutError says that an exchange took longer than the Client's timeout.
+type TimeoutError struct {
+	Limit time.Duration
+}
+
+// Error says how long that is.
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("it took longer than %s (timeout)", e.Limit)
+}
+
+// Is says that it is a context.DeadlineExceeded.
+func (e *TimeoutError) Is(err error) bool { return err == context.DeadlineExceeded }
+
 // progress is how far an exchange has come.
 type progress struct {
-	// sent says that the request's header was written: from then on the other side may act on it.
-	sent atomic.Bool
+	// wrote says that the request's header was handed to the connection: from then on the other side may act on it.
+	wrote atomic.Bool
+	// before says that this may be so of an earlier connection already: net/http sends some requests again by itself.
+	before atomic.Bool
+	// meter counts what the connection carries, from is where it stood when the request got it; nil if it can't tell.
+	meter atomic.Pointer[meter]
+	from  atomic.Int64
 	// handshake is how TLS failed.
 	handshake atomic.Pointer[error]
 }
 
 func (p *progress) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		WroteHeaders: func() { p.sent.Store(true) },
+		GotConn: func(info httptrace.GotConnInfo) {
+			p.before.Store(p.sent())
+			m := meterOf(info.Conn)
+			if m != nil {
+				p.from.Store(m.written.Load())
+			}
+			p.meter.Store(m)
+			p.wrote.Store(false)
+		},
+		WroteHeaders: func() { p.wrote.Store(true) },
 		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
 			if err != nil {
 				p.handshake.Store(&err)
@@ -58,9 +88,45 @@ func (p *progress) trace() *httptrace.ClientTrace {
 	}
 }
 
+// sent says that the request may have reached the other side. It is asked once the exchange has failed.
+func (p *progress) sent() bool {
+	if p.before.Load() || !p.wrote.Load() {
+		return p.before.Load()
+	}
+	// By then net/http has ended what writes to the connection: a connection that has carried no byte since carries none.
+	m := p.meter.Load()
+	return m == nil || m.written.Load() > p.from.Load()
+}
+
+// meter is a connection that counts what it carries.
+type meter struct {
+	net.Conn
+	written atomic.Int64
+}
+
+// Write counts what the system took, if only in part.
+func (m *meter) Write(b []byte) (int, error) {
+	n, err := m.Conn.Write(b)
+	m.written.Add(int64(n))
+	return n, err
+}
+
+// meterOf gives the meter under a connection that carries one request at a time; nil if it is another one. On HTTP/2 others
+// write at the same time, and go on after a failure of one.
+func meterOf(c net.Conn) *meter {
+	if t, ok := c.(*tls.Conn); ok {
+		if t.ConnectionState().NegotiatedProtocol == "h2" {
+			return nil
+		}
+		c = t.NetConn()
+	}
+	m, _ := c.(*meter)
+	return m
+}
+
 // fault gives the error of the exchange.
 func (p *progress) fault(err error) *Error {
-	return &Error{Sent: p.sent.Load(), Certificate: p.certificateTrouble(err), Forbidden: forbidden(err), Err: withoutURL(err)}
+	return &Error{Sent: p.sent(), Certificate: p.certificateTrouble(err), Forbidden: forbidden(err), Err: withoutURL(err)}
 }
 
 // transient says that a connection that failed without an answer may succeed at once on a new one.
@@ -125,11 +191,26 @@ func network(err error) bool {
 	return errors.As(err, &n)
 }
 
-// withoutURL takes the address out of an error's text: it may carry a secret.
+// withoutURL takes the address out of an error's text: it may carry a secret. Of a connection that broke it leaves how: at
+// which side of it that was noticed first, and by which part of net/http, is chance.
 func withoutURL(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
-		return u.Err
+		err = u.Err
+	}
+	for _, broken := range []syscall.Errno{syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, broken) {
+			return &brokenError{how: broken.Error(), err: err}
+		}
 	}
 	return err
 }
+
+// brokenError is a connection that broke.
+type brokenError struct {
+	how string
+	err error
+}
+
+func (e *brokenError) Error() string { return e.how }
+func (e *brokenError) Unwrap() error { return e.err }

@@ -18,6 +18,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -217,7 +218,7 @@ func TestJudgeNetwork(t *testing.T) {
 		"reset after it was sent":  {read(func(c *net.TCPConn, _ <-chan struct{}) { reset(c) }), Options{}, Unsure, "reset"},
 		"closed after it was sent": {read(func(*net.TCPConn, <-chan struct{}) {}), Options{}, Unsure, "EOF"},
 		"header timeout":           {read(func(_ *net.TCPConn, end <-chan struct{}) { <-end }), Options{Header: short}, Unsure, "timeout awaiting response headers"},
-		"total timeout":            {read(func(_ *net.TCPConn, end <-chan struct{}) { <-end }), Options{Timeout: short}, Unsure, "deadline"},
+		"total timeout":            {read(func(_ *net.TCPConn, end <-chan struct{}) { <-end }), Options{Timeout: short}, Unsure, "timeout"},
 		"garbage":                  {read(says("hello\r\n\r\n")), Options{}, Unsure, "malformed"},
 		"half a header":            {read(says("HTTP/1.1 200 OK\r\nContent-Le")), Options{}, Unsure, "broken"},
 	} {
@@ -248,4 +249,35 @@ func TestJudgeNetwork(t *testing.T) {
 		require.Nil(t, lost)
 		assert.True(t, a.Cut)
 	})
+}
+
+// unwritable is a connection that takes so many bytes, and then says that it is broken.
+type unwritable struct {
+	net.Conn
+	takes int
+}
+
+func (u *unwritable) Write(b []byte) (int, error) {
+	n := min(u.takes, len(b))
+	u.takes -= n
+	if n == len(b) {
+		return n, nil
+	}
+	_ = u.Close()
+	return n, &net.OpError{Op: "write", Net: "tcp", Err: syscall.EPIPE}
+}
+
+// A request of which the connection took nothing has not been sent, one of which it took a byte may have been.
+func TestSentIsWhatTheConnectionTook(t *testing.T) {
+	for takes, sent := range map[int]bool{0: false, 1: true} {
+		c := client(t, Options{Dial: func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			t.Cleanup(func() { _ = far.Close() })
+			return &unwritable{Conn: near, takes: takes}, nil
+		}})
+		_, lost := send(t, c, "http://crm.test/calls")
+		require.NotNil(t, lost)
+		assert.Equal(t, sent, lost.Sent, lost)
+		assert.ErrorIs(t, lost, syscall.EPIPE)
+	}
 }

@@ -122,8 +122,14 @@ func (o Options) transport() *http.Transport {
 		dial = o.dialer().DialContext
 	}
 	return &http.Transport{
-		Proxy:                 o.Proxy,
-		DialContext:           dial,
+		Proxy: o.Proxy,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := dial(ctx, network, address)
+			if err != nil {
+				return nil, err
+			}
+			return &meter{Conn: c}, nil
+		},
 		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots},
 		TLSHandshakeTimeout:   min(o.Timeout, o.TLS),
 		ResponseHeaderTimeout: o.Header,

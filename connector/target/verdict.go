@@ -2,6 +2,7 @@ package target
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -54,6 +55,10 @@ type Verdict struct {
 	Kind Kind
 	// After is how long the other side asked to wait before the next attempt; 0 if it didn't.
 	After time.Duration
+	// Unsent says that the request never reached the other side.
+	Unsent bool
+	// Busy says that the other side has too much to do, so that After is meant for all that is sent there.
+	Busy bool
 	// Reason in words.
 	Reason string
 }
@@ -71,6 +76,8 @@ func Judge(a *Answer, err *Error, now time.Time) Verdict {
 	switch {
 	case a.Status >= 200 && a.Status < 300:
 		return Verdict{Kind: Done, Reason: reason}
+	case a.Status == http.StatusNotModified:
+		return Verdict{Kind: Dead, Reason: reason + ", as if it had been asked for something that it has already"}
 	case a.Status >= 300 && a.Status < 400:
 		return Verdict{Kind: Dead, Reason: reason + toWhere(a.Header) + ": redirects are not followed, because a POST would become a GET; set the address that it points at"}
 	}
@@ -79,8 +86,9 @@ func Judge(a *Answer, err *Error, now time.Time) Verdict {
 		return Verdict{Kind: Down, Reason: reason, After: retryAfter(a.Header, now)}
 	case http.StatusForbidden, http.StatusNotFound:
 		return Verdict{Kind: Suspect, Reason: reason, After: retryAfter(a.Header, now)}
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
-		http.StatusInternalServerError, http.StatusServiceUnavailable:
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return Verdict{Kind: Retry, Reason: reason, After: retryAfter(a.Header, now), Busy: true}
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusInternalServerError:
 		return Verdict{Kind: Retry, Reason: reason, After: retryAfter(a.Header, now)}
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
 		return Verdict{Kind: Unsure, Reason: reason, After: retryAfter(a.Header, now)}
@@ -119,32 +127,36 @@ func toWhere(h http.Header) string {
 func judgeError(err *Error) Verdict {
 	switch {
 	case err.Certificate, err.Forbidden:
-		return Verdict{Kind: Down, Reason: err.Error()}
+		return Verdict{Kind: Down, Reason: err.Error(), Unsent: true}
 	case err.Sent:
 		return Verdict{Kind: Unsure, Reason: err.Error()}
 	default:
-		return Verdict{Kind: Retry, Reason: err.Error()}
+		return Verdict{Kind: Retry, Reason: err.Error(), Unsent: true}
 	}
 }
 
-// retryAfter reads the header of that name: seconds, or any of the three forms of an HTTP date. It is capped, and 0 if
-// there is none or it makes no sense.
+// retryAfter reads the header of that name: seconds, or any of the three forms of an HTTP date (RFC 9110, sections 5.6.7 and
+// 10.2.3). Broken seconds, which the RFC doesn't know and some APIs send, are rounded up: never sooner than asked. It is
+// capped, and 0 if there is none or it makes no sense.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
-	if v == "" {
-		return 0
-	}
-	if seconds, err := strconv.ParseInt(v, 10, 64); err == nil {
-		if seconds > int64(MaxRetryAfter/time.Second) {
-			return MaxRetryAfter
+	if digits(v) {
+		seconds, err := strconv.ParseFloat(v, 64) // what is too large for it is infinite
+		if err != nil && !math.IsInf(seconds, 1) {
+			return 0
 		}
-		return max(0, time.Duration(seconds)*time.Second)
+		return time.Duration(min(math.Ceil(seconds), MaxRetryAfter.Seconds())) * time.Second
 	}
 	at, err := http.ParseTime(v)
 	if err != nil {
 		return 0
 	}
 	return min(max(0, at.Sub(now)), MaxRetryAfter)
+}
+
+// digits says that s is a decimal number without a sign or an exponent.
+func digits(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789.") == "" && strings.Count(s, ".") < 2
 }
 
 func statusText(status int) string {

@@ -113,7 +113,13 @@ func TestRetryAfter(t *testing.T) {
 		"86401":                          24 * time.Hour,
 		"99999999999999":                 24 * time.Hour,
 		"soon":                           0,
-		"1.5":                            0,
+		"1.5":                            2 * time.Second, // which no RFC knows, and some APIs send
+		".":                              0,
+		"1.2.3":                          0,
+		"1e3":                            0,
+		"0x10":                           0,
+		"inf":                            0,
+		"99999999999999999999999999":     24 * time.Hour,
 		"Mon, 02 Mar 2026 09:01:00 GMT":  time.Minute, // RFC 1123
 		"Monday, 02-Mar-26 09:01:00 GMT": time.Minute, // RFC 850
 		"Mon Mar  2 09:01:00 2026":       time.Minute, // asctime

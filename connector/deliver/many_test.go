@@ -1,0 +1,188 @@
+package deliver
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"wrapup/connector"
+	"wrapup/connector/target"
+	"wrapup/outbox"
+)
+
+// What many workers do at the same time, in virtual time.
+
+func TestManyWorkersAndAPause(t *testing.T) {
+	const limited = "rate: 1/s\n" + neverTwice
+	virtual(t, "those who wait for their turn when the destination is paused send nothing", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, limited), func(d *Destination) { d.Concurrency = 16 })
+		b.will(status(401))
+		for i := range 40 {
+			b.finish(fmt.Sprint("call", i))
+		}
+		time.Sleep(29 * time.Second)
+		assert.Len(t, b.requests(), 1)
+		time.Sleep(10 * time.Minute)
+		assert.InDelta(t, 21, len(b.requests()), 1, "one probe per 30 seconds")
+		b.will(status(200))
+		time.Sleep(2 * time.Minute)
+		depth, err := b.store.Depth(t.Context(), "crm")
+		require.NoError(t, err)
+		assert.Zero(t, depth.Waiting+depth.Buried)
+	})
+	virtual(t, "nor when a person pauses it", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, limited), func(d *Destination) { d.Concurrency = 16 })
+		b.will(status(200))
+		for i := range 40 {
+			b.finish(fmt.Sprint("call", i))
+		}
+		time.Sleep(5500 * time.Millisecond)
+		require.NoError(t, b.lane.Pause(t.Context(), "the CRM is being moved"))
+		sent := len(b.requests())
+		time.Sleep(time.Hour)
+		assert.Len(t, b.requests(), sent)
+		require.NoError(t, b.lane.Resume(t.Context()))
+		time.Sleep(time.Minute)
+		assert.Len(t, b.requests(), 40)
+	})
+	virtual(t, "the brake counts what is sent, not what waited for its turn in vain", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, "brake: 30/h\n"+limited), func(d *Destination) { d.Concurrency = 16 })
+		b.will(status(401), status(200))
+		for i := range 30 {
+			b.finish(fmt.Sprint("call", i))
+		}
+		time.Sleep(10 * time.Minute)
+		reason, _, _ := b.lane.Paused()
+		assert.Contains(t, reason, "the brake", "the first, which was refused, counts as well")
+		assert.Len(t, b.requests(), 30)
+	})
+	virtual(t, "once it is back, deliveries resume at once", func(t *testing.T) {
+		b := newBench(t, recordMapping(t), func(d *Destination) { d.Concurrency = 4 })
+		b.will(status(401))
+		for i := range 20 {
+			b.finish(fmt.Sprint("call", i))
+		}
+		require.NotEmpty(t, b.requests())
+		time.Sleep(29 * time.Second)
+		b.will(status(200))
+		time.Sleep(10 * time.Second)
+		depth, err := b.store.Depth(t.Context(), "crm")
+		require.NoError(t, err)
+		assert.Zero(t, depth.Waiting)
+	})
+}
+
+func TestStopWhileWaitingForATurn(t *testing.T) {
+	virtual(t, "takes no time, and begins nothing new", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, "rate: 1/s\n"+neverTwice), func(d *Destination) { d.Concurrency = 16 })
+		b.will(status(200))
+		for i := range 40 {
+			b.finish(fmt.Sprint("call", i))
+		}
+		time.Sleep(5500 * time.Millisecond)
+		sent, began := len(b.requests()), time.Now()
+		b.kill()
+		assert.Zero(t, time.Since(began))
+		assert.Len(t, b.requests(), sent)
+		b.start()
+		time.Sleep(time.Minute)
+		assert.Len(t, b.requests(), 40)
+	})
+	virtual(t, "leaves no doubt about the steps before", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, `rate: 1/m
+steps:
+  - {name: log, path: /calls, repeat: never, body: {id: "${call.call_id}"}}
+  - {name: note, path: /notes, repeat: safe}`), nil)
+		b.will(status(200))
+		ref := b.finish("a")
+		time.Sleep(30 * time.Second)
+		b.kill()
+		b.start()
+		time.Sleep(5 * time.Minute)
+		d := b.delivery(ref)
+		assert.Equal(t, connector.DeliveryDone, d.State, d.Reason)
+		assert.Equal(t, []string{"POST /calls", "POST /notes"}, b.steps())
+	})
+}
+
+func TestBusyHoldsAllWorkers(t *testing.T) {
+	virtual(t, "who is asked to come back later doesn't send the rest of the backlog", func(t *testing.T) {
+		b := newBench(t, recordMapping(t), func(d *Destination) { d.Concurrency = 4 })
+		b.will(status(429, "Retry-After", "3600"))
+		for i := range 1000 {
+			b.finish(fmt.Sprint("call", i))
+		}
+		time.Sleep(time.Hour - time.Second)
+		assert.Less(t, len(b.requests()), 130, "four at once, then one probe per 30 seconds")
+		b.will(status(200))
+		time.Sleep(2 * time.Hour)
+		depth, err := b.store.Depth(t.Context(), "crm")
+		require.NoError(t, err)
+		assert.Zero(t, depth.Waiting+depth.Buried)
+	})
+}
+
+// A newer revision that comes at whatever moment of a create makes no second create, and is sent last.
+func TestRevisionAtAnyMoment(t *testing.T) {
+	const mapping = `
+each: {query: {revision: "${call.revision}"}}
+steps:
+  - {name: contact, method: GET, path: /contact, found: "${response.body.id}"}
+  - {name: log, path: /calls, repeat: never, save: {log: "${response.body.id}"}}
+  - {name: link, method: PUT, path: "/calls/${saved.log}/link"}
+update:
+  - {name: amend, method: PATCH, path: "/calls/${saved.log}"}`
+	for moment := range 3 {
+		for trouble := range 4 {
+			virtual(t, fmt.Sprintf("before the answer to request %d, with trouble at request %d", moment, trouble), func(t *testing.T) {
+				b := newBench(t, yamlMapping(t, mapping), nil)
+				var ref outbox.Ref
+				n := 0
+				b.will(func(context.Context) (*target.Answer, error) {
+					n++
+					if n-1 == moment {
+						b.amend(ref)
+					}
+					if n-1 == trouble {
+						return &target.Answer{Status: 503}, nil
+					}
+					return &target.Answer{Status: 200, Body: []byte(`{"id":7}`)}, nil
+				})
+				require.NoError(t, b.lane.Pause(t.Context(), "until the call is there"))
+				ref = b.finish("a")
+				require.NoError(t, b.lane.Resume(t.Context()))
+				time.Sleep(time.Hour)
+				d := b.delivery(ref)
+				require.Equal(t, connector.DeliveryDone, d.State, d.Reason)
+				assert.Equal(t, 2, d.Done)
+				creates, updates, created := 0, 0, ""
+				for _, s := range b.steps() {
+					switch {
+					case strings.HasPrefix(s, "POST"):
+						creates++
+						created = s
+					case strings.HasPrefix(s, "PATCH"):
+						updates++
+					}
+				}
+				want := map[string][2]int{ // creates, updates
+					"POST /calls?revision=2": {1, 0}, // nothing had been begun
+					"POST /calls?revision=1": {1, 1},
+				}[created]
+				switch trouble { // what was refused with a 503 was not done
+				case 1:
+					want[0]++
+				case 3:
+					want[1]++
+				}
+				assert.Equal(t, want, [2]int{creates, updates}, "%v", b.steps())
+				assert.Contains(t, b.last(), "revision=2")
+			})
+		}
+	}
+}
