@@ -24,6 +24,10 @@ test: ## Run all tests, with the race detector
 	go test -race -timeout 8m ./...
 	go test ./connector/correlate -rapid.checks=10000
 
+.PHONY: test-long
+test-long: ## Kill the daemon fifty times under load, instead of the twenty of make test
+	TEST_KILLS=50 go test -race -timeout 15m -count=1 -run TestKilledAgainAndAgain -v ./cmd/wrapup
+
 .PHONY: vet
 vet: ## Run go vet
 	go vet ./...

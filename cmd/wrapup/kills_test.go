@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"wrapup/connector"
+	"wrapup/connector/simulate"
+	"wrapup/outbox/bolt"
+)
+
+// killsVariable sets how often the daemon is killed; make test-long does.
+const killsVariable = "TEST_KILLS"
+
+// threeWays are three destinations at the same CRM: one that knows a call again by its key, one that doesn't and can't be
+// asked, one that can be asked.
+const threeWays = `sources: [{kind: nxcloud-events}]
+mappings_dir: mappings
+queues: {default: {region: ID}}
+correlation: {settle: 300ms}
+destinations:
+  - {name: keyed, mapping: keyed, url: "CRM/keyed", retry: {first: 50ms, max: 200ms}}
+  - {name: once, mapping: once, url: "CRM/once", retry: {first: 50ms, max: 200ms}}
+  - {name: asked, mapping: asked, url: "CRM/asked", retry: {first: 50ms, max: 200ms}}
+`
+
+var threeMappings = map[string]string{
+	"keyed": `steps:
+  - {name: log, path: /calls, repeat: safe, headers: {Idempotency-Key: "${call.call_id}"}, body: {id: "${call.call_id}"}}
+`,
+	"once": `steps:
+  - {name: log, path: /calls, repeat: never, body: {id: "${call.call_id}"}}
+`,
+	"asked": `steps:
+  - {name: there, finds: log, lag: 500ms, method: GET, path: /search, query: {id: "${call.call_id}"}, found: "${sole(response.body.found)}"}
+  - {name: log, path: /calls, body: {id: "${call.call_id}"}, save: {log: "${response.body.number}"}}
+`,
+}
+
+// ledger is a CRM that writes down each POST before it answers, and takes its time to answer. Only under /keyed it looks at
+// the key: what it has already it doesn't write down again.
+type ledger struct {
+	t  *testing.T
+	mu sync.Mutex
+	// posts are the POSTs under a way by call; held is how many entries they made.
+	posts, held map[string]map[string]int
+}
+
+func newLedger(t *testing.T) (*ledger, string) {
+	l := &ledger{t: t, posts: map[string]map[string]int{}, held: map[string]map[string]int{}}
+	srv := httptest.NewServer(l)
+	t.Cleanup(srv.Close)
+	return l, srv.URL
+}
+
+func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	way, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	if r.Method == http.MethodGet {
+		found := []string{}
+		if id := r.URL.Query().Get("id"); l.entries(way, id) > 0 {
+			found = append(found, id)
+		}
+		assert.NoError(l.t, json.NewEncoder(w).Encode(map[string]any{"found": found}))
+		return
+	}
+	content, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the daemon was killed in the middle of it
+	}
+	var body struct{ ID string }
+	if !assert.NoError(l.t, json.Unmarshal(content, &body)) {
+		return
+	}
+	l.write(way, body.ID)
+	time.Sleep(time.Duration(rand.IntN(40)) * time.Millisecond)
+	w.WriteHeader(http.StatusCreated)
+	_, _ = io.WriteString(w, `{"number": 7}`) // whoever asked may be gone
+}
+
+func (l *ledger) write(way, id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.posts[way] == nil {
+		l.posts[way], l.held[way] = map[string]int{}, map[string]int{}
+	}
+	l.posts[way][id]++
+	if way != "keyed" || l.held[way][id] == 0 {
+		l.held[way][id]++
+	}
+}
+
+func (l *ledger) entries(way, id string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held[way][id]
+}
+
+// The daemon is killed again and again while calls come in and go out. No call is lost, and none is logged twice: where the
+// CRM knows a call again, or can be asked, each is there once; where it can't, each possible double is parked, not sent.
+func TestKilledAgainAndAgain(t *testing.T) {
+	t.Parallel() // most of it is waiting
+	kills, calls := 20, 2000
+	if v := os.Getenv(killsVariable); v != "" {
+		var err error
+		kills, err = strconv.Atoi(v)
+		require.NoError(t, err, killsVariable)
+	}
+	crm, url := newLedger(t)
+	s := newSite(t, strings.ReplaceAll(threeWays, "CRM", url))
+	for name, content := range threeMappings {
+		s.write("mappings/"+name+".yaml", content)
+	}
+	s.settleDown()
+	s.start()
+
+	o := simulate.Defaults()
+	o.Calls, o.Rate, o.Speed, o.MaxDelay, o.Seed = calls, float64(calls)/float64(kills), 180, 500*time.Millisecond, rand.Uint64()
+	o.Region = "ID"
+	require.NoError(t, o.Check())
+	plan := simulate.Generate(o)
+	t.Logf("seed %d: %d posts", o.Seed, len(plan.Posts))
+	var dialer sync.WaitGroup
+	ctx, hangUp := context.WithCancel(t.Context())
+	t.Cleanup(func() { hangUp(); dialer.Wait() })
+	var report simulate.Report
+	var sending error
+	dialer.Go(func() {
+		report, sending = simulate.Send(ctx, &http.Client{Timeout: patience}, s.url(), plan, simulate.SendOptions{Insist: true})
+	})
+	for range kills {
+		time.Sleep(time.Duration(100+rand.IntN(1200)) * time.Millisecond)
+		s.kill()
+		s.start()
+	}
+	dialer.Wait()
+	require.NoError(t, sending)
+	require.Zero(t, report.Lost)
+
+	s.drained()
+	out, code := s.run("audit")
+	t.Log("\n" + out)
+	assert.Zero(t, code)
+	require.Zero(t, s.terminate())
+	out, code = s.run("audit")
+	assert.Zero(t, code, out)
+
+	states := s.states()
+	parked := 0
+	require.Len(t, states, len(plan.Expected))
+	for _, r := range plan.Expected {
+		id := r.CallID
+		for _, way := range []string{"keyed", "asked"} {
+			assert.Equal(t, connector.DeliveryDone, states[id][way], "%s %s", way, id)
+			assert.Equal(t, 1, crm.held[way][id], "%s %s", way, id)
+		}
+		switch states[id]["once"] {
+		case connector.DeliveryDone:
+			assert.Equal(t, 1, crm.posts["once"][id], id)
+		case connector.DeliveryParked:
+			parked++
+			assert.LessOrEqual(t, crm.posts["once"][id], 1, id)
+		default:
+			assert.Fail(t, "neither delivered nor parked", "%s is %s", id, states[id]["once"])
+		}
+	}
+	for way, held := range crm.held {
+		assert.LessOrEqual(t, len(held), len(plan.Expected), "%s holds a call that was never made", way)
+	}
+	again := 0
+	for _, n := range crm.posts["keyed"] {
+		again += n - 1
+	}
+	t.Logf("%d kills: %d of %d calls parked, %d keyed requests repeated", kills, parked, len(plan.Expected), again)
+	assert.Positive(t, parked, "a kill meets a request that is under way, or this test shows nothing")
+	assert.Positive(t, again)
+}
+
+// settleDown gives the site an address that stays the same from start to start, as a dialer needs it. It is none that the system
+// gives to others while the daemon is down: those begin at 32768.
+func (s *site) settleDown() {
+	s.t.Helper()
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue // somebody has it
+		}
+		require.NoError(s.t, l.Close())
+		config, err := os.ReadFile(s.config)
+		require.NoError(s.t, err)
+		s.write("wrapup.yaml", strings.Replace(string(config), "127.0.0.1:0", addr, 1))
+		return
+	}
+	require.Fail(s.t, "no address is free")
+}
+
+// drained waits until no delivery waits. It gives up when nothing has changed for a while, however long all of it takes.
+func (s *site) drained() {
+	s.t.Helper()
+	last := -1
+	for since := time.Now(); ; time.Sleep(100 * time.Millisecond) { // so that asking takes little away from it
+		switch n := s.waiting(); {
+		case n == 0:
+			return
+		case n != last:
+			last, since = n, time.Now()
+		case time.Since(since) > patience+10*time.Second: // a paused destination is tried every 30 s
+			out, _ := s.run("destinations")
+			require.Fail(s.t, "deliveries wait in vain", "%s\nThe log says:\n%s", out, s.log)
+		}
+	}
+}
+
+// waiting is how many deliveries wait.
+func (s *site) waiting() (n int) {
+	s.t.Helper()
+	out, code := s.run("destinations", "-o", "json")
+	require.Zero(s.t, code, out)
+	var list []struct{ Waiting int }
+	require.NoError(s.t, json.Unmarshal([]byte(out), &list), out)
+	for _, d := range list {
+		n += d.Waiting
+	}
+	return n
+}
+
+// states gives the state of each delivery, by call and destination, from the store of a daemon that has ended.
+func (s *site) states() map[string]map[string]connector.DeliveryState {
+	s.t.Helper()
+	store, err := bolt.Open(filepath.Join(s.dir, "data", storeFile), bolt.Options{ReadOnly: true})
+	require.NoError(s.t, err)
+	defer func() { assert.NoError(s.t, store.Close()) }()
+	days, err := store.Days(s.t.Context())
+	require.NoError(s.t, err)
+	out := map[string]map[string]connector.DeliveryState{}
+	for _, day := range days {
+		entries, err := store.Walk(s.t.Context(), day, 0, 1<<20)
+		require.NoError(s.t, err)
+		for _, e := range entries {
+			if _, twice := out[e.ID]; !assert.False(s.t, twice, e.ID) {
+				continue
+			}
+			out[e.ID] = map[string]connector.DeliveryState{}
+			for _, row := range e.Rows {
+				d, err := connector.DecodeDelivery(row.Body)
+				require.NoError(s.t, err)
+				out[e.ID][row.Name] = d.State
+			}
+		}
+	}
+	return out
+}
