@@ -45,8 +45,8 @@ type Delivery struct {
 	// Tried is for how long it has been tried in vain, in microseconds: the time between attempts, as far as attempts were
 	// possible in it.
 	Tried int64 `json:"tried,omitempty"`
-	// RefusedAt is when it was last refused with a 403 or 404 of which it isn't clear whose fault it is, and at which step; 0
-	// if it wasn't.
+	// RefusedAt is when it was last refused in a way (401, 403, 404, 410) of which it isn't clear whose fault it is, and at which
+	// step; 0 if it wasn't.
 	RefusedAt   Time   `json:"refused_at,omitempty"`
 	RefusedStep string `json:"refused_step,omitempty"`
 	// Next is when it is tried again.

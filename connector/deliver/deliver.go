@@ -217,7 +217,7 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	if err := w.wait(ctx, action); err != nil { // before anything is noted: nothing has been sent
 		return false, err
 	}
-	if reason, _, _ := w.gate.state(); reason != "" && !w.probe { // since the delivery was claimed, or while it waited for its turn
+	if reason, _, held := w.gate.state(); reason != "" && (held || !w.probe) { // since the delivery was claimed, or while it waited for its turn
 		return true, w.paused(ctx, target.Verdict{Reason: reason}, w.now())
 	}
 	if call.Sent == nil && !action.Lookup && !w.counted {
@@ -249,8 +249,8 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	}
 	warning, reauth := "", false
 	if got != nil {
-		j := w.mapping.Judge(call, action.Step, mappings.Answer{Status: got.Status, Header: got.Header, Body: got.Body, Cut: got.Cut})
-		verdict = merge(verdict, j, len(got.Body) == 0)
+		var j mappings.Judgement
+		verdict, j = verdictOn(w.mapping, call, action.Step, got, verdict)
 		warning, reauth = j.Warning, verdict.Kind == target.Down
 		if verdict.Kind == target.Done {
 			w.progress = j.Progress
@@ -266,8 +266,9 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	return w.judged(ctx, record, action, verdict, safe)
 }
 
-// merge is the verdict on an answer, which may have an empty body: the mapping's where it has one, else the status table's.
-func merge(v target.Verdict, j mappings.Judgement, empty bool) target.Verdict {
+// verdictOn is the verdict on the answer to a step: the mapping's where it has one, else v, the status table's. It is pure.
+func verdictOn(m *mappings.Mapping, call mappings.Call, step string, got *target.Answer, v target.Verdict) (target.Verdict, mappings.Judgement) {
+	j := m.Judge(call, step, mappings.Answer{Status: got.Status, Header: got.Header, Body: got.Body, Cut: got.Cut})
 	switch j.Verdict {
 	case mappings.VerdictDone:
 		v.Kind = target.Done
@@ -290,7 +291,7 @@ func merge(v target.Verdict, j mappings.Judgement, empty bool) target.Verdict {
 		v.Kind = target.Unsure
 		switch {
 		case j.Message != "":
-		case empty:
+		case len(got.Body) == 0:
 			v.Reason += " without the body that the step reads"
 		default:
 			v.Reason += " with a body that can't be read"
@@ -303,7 +304,7 @@ func merge(v target.Verdict, j mappings.Judgement, empty bool) target.Verdict {
 	if j.Message != "" {
 		v.Reason += ": " + j.Message
 	}
-	return v
+	return v, j
 }
 
 // noEffect notes that the request of this attempt had no effect. An earlier one, whose answer was lost, may have had.

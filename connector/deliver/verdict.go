@@ -85,10 +85,14 @@ func (w *work) judged(ctx context.Context, record *connector.Record, action mapp
 	case target.Suspect:
 		return true, w.suspect(ctx, record, action, v, met)
 	case target.Down:
+		w.noEffect(action)
+		if w.refused(now, action, met) {
+			// A 410 may be about what this call is linked with, and others are taken: it alone is tried again, and given up.
+			return true, w.again(ctx, record, v)
+		}
 		if w.gate.down(now, met) {
 			w.log.Error("the destination is paused; it is tried again now and then", "reason", v.Reason, "every", w.gate.probe)
 		}
-		w.noEffect(action)
 		return true, w.paused(ctx, v, now.Add(max(w.gate.probe, v.After)))
 	case target.Unsure:
 		if !safe && !w.RetryUnsure && slices.Contains(w.doubles, action.Step) {
@@ -140,15 +144,28 @@ func (w *work) paused(ctx context.Context, v target.Verdict, due time.Time) erro
 	return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the destination is paused: " + v.Reason, due: due})
 }
 
+// refused notes that a step was refused, and says whether it must be this call's own fault: it was refused before, and others
+// were taken since.
+func (w *work) refused(now time.Time, action mappings.Action, met trouble) (ownFault bool) {
+	if met.step == "" {
+		return false
+	}
+	d := w.delivery
+	before := d.RefusedAt.Known() && (d.RefusedStep == "" || d.RefusedStep == action.Step)
+	if before && w.gate.ownFault(met.step, met.call, d.RefusedAt.Time()) {
+		return true
+	}
+	d.RefusedAt, d.RefusedStep = connector.TimeOf(now), action.Step
+	return false
+}
+
 // suspect settles a call that was refused with a 403 or 404. Where another call was taken since it was refused before, it is
 // this call's fault. Where several are refused one after the other it is the destination's. Until then nobody knows.
 func (w *work) suspect(ctx context.Context, record *connector.Record, action mappings.Action, v target.Verdict, met trouble) error {
-	now, d := w.now(), w.delivery
-	before := d.RefusedAt.Known() && (d.RefusedStep == "" || d.RefusedStep == action.Step)
-	if before && w.gate.ownFault(met.step, record.CallID, d.RefusedAt.Time()) {
+	now := w.now()
+	if w.refused(now, action, met) {
 		return w.dead(ctx, record, action, v.Reason)
 	}
-	d.RefusedAt, d.RefusedStep = connector.TimeOf(now), action.Step
 	w.noEffect(action)
 	if w.speaksAgainst(now, met, suspectsRefused) {
 		return w.paused(ctx, v, now.Add(max(w.gate.probe, v.After)))
