@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,7 +29,7 @@ import (
 //
 // A request is dealt with by the first line all of whose words are in it (its method, its address, its headers
 // Idempotency-Key and Token, its body); "*" is in each. Lines with the same words are a queue: each does its work once, the
-// last one for all that follow. What it does:
+// last one for all that follow; one that ends with "(3 times)" stands for three. What it does:
 //
 //	200 [Retry-After: 5 | X-Other: x] {"id":7}   answers: status, headers, body (all but the status may be left out)
 //	after 5s 200                                 reads the request, and answers later
@@ -69,18 +70,27 @@ func newBadCRM(t *testing.T, script string, note func(string, ...any)) *badCRM {
 		match, does, ok := strings.Cut(line, "->")
 		require.True(t, ok, "no -> in %q", line)
 		words := strings.Fields(match)
-		does = strings.TrimSpace(does)
-		known := false
-		for _, r := range c.rules {
-			if strings.Join(r.words, " ") == strings.Join(words, " ") {
-				r.does, known = append(r.does, does), true
-			}
+		does, n := times(strings.TrimSpace(does))
+		i := slices.IndexFunc(c.rules, func(r *rule) bool { return slices.Equal(r.words, words) })
+		if i < 0 {
+			i = len(c.rules)
+			c.rules = append(c.rules, &rule{words: words})
 		}
-		if !known {
-			c.rules = append(c.rules, &rule{words: words, does: []string{does}})
-		}
+		c.rules[i].does = append(c.rules[i].does, slices.Repeat([]string{does}, n)...)
 	}
 	return c
+}
+
+// times takes "(3 times)" off the end of a line.
+func times(line string) (does string, n int) {
+	i := strings.LastIndex(line, " (")
+	if i < 0 {
+		return line, 1
+	}
+	if _, err := fmt.Sscanf(line[i:], " (%d times)", &n); err != nil {
+		return line, 1
+	}
+	return line[:i], n
 }
 
 // next says what to do about a request, or about a connection.
@@ -214,8 +224,8 @@ func (c *badCRM) serve(r *bufio.Reader, conn net.Conn, w *wire) bool {
 			_, _ = io.WriteString(conn, "SSH-2.0-OpenSSH_9.7\r\n")
 			return false
 		case "endless":
-			for err := error(nil); err == nil; {
-				_, err = io.WriteString(conn, "HTTP/1.1 200 OK\r\nX-More: "+strings.Repeat("x", 1000)+"\r\n")
+			for _, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\n"); err == nil; {
+				_, err = io.WriteString(conn, "X-More: "+strings.Repeat("x", 1000)+"\r\n")
 			}
 			return false
 		case "info":
