@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -164,7 +165,7 @@ steps: [{name: a, path: /a}]
 	o, err := m.OAuth2()
 	require.NoError(t, err)
 	assert.Equal(t, &OAuth2{TokenURL: "https://accounts.eu/token", Grant: "refresh_token", Scope: "crm", ClientIn: "basic",
-		Format: "form", Extra: map[string]string{"tenant": "t1"}}, o)
+		Format: "form", Method: "POST", RefreshTokens: "single_use", Extra: map[string]string{"tenant": "t1"}}, o)
 
 	a, err := m.Next(Call{Record: example(t, "")})
 	require.NoError(t, err)
@@ -185,13 +186,83 @@ steps: [{name: a, path: /a}]
 	_, err = m.Next(Call{Record: example(t, ""), Auth: values})
 	assert.EqualError(t, err, "step a: url: a url begins with https:// (or http://) and a host")
 
-	o = &OAuth2{TokenPath: "/services/oauth2/token"}
-	address, err := o.Address("https://x.example.com/")
-	require.NoError(t, err)
-	assert.Equal(t, "https://x.example.com/services/oauth2/token", address)
+	assert.EqualError(t, m.CheckToken(values), "url: a url begins with https:// (or http://) and a host")
+	assert.EqualError(t, m.CheckToken(map[string]any{"access_token": "x"}), "url: auth.api_domain is null")
+	assert.NoError(t, m.CheckToken(map[string]any{"api_domain": "https://api.eu"}))
 	none, err := compiled(t, "url: https://a.b\nsteps: [{name: a}]", Options{}).OAuth2()
 	assert.NoError(t, err)
 	assert.Nil(t, none)
+}
+
+// A token_path is added to the destination's url; the requests go where the token answer says.
+func TestTokenPath(t *testing.T) {
+	const told = `
+url: "${auth.instance_url}"
+auth: {oauth2: {token_path: /services/oauth2/token, grant: client_credentials}}
+steps: [{name: a, path: /a}]
+`
+	m := compiled(t, told, Options{URL: "https://x.example.com/"})
+	o, err := m.OAuth2()
+	require.NoError(t, err)
+	assert.Equal(t, "https://x.example.com/services/oauth2/token", o.TokenURL)
+	a, err := m.Next(Call{Record: example(t, ""), Auth: map[string]any{"access_token": "x", "instance_url": "https://y.example.com"}})
+	require.NoError(t, err)
+	assert.Equal(t, "https://y.example.com/a", a.Request.URL)
+	_, problems := Compile("m.yaml", []byte(told), Options{})
+	assert.EqualError(t, problems.Err(), "m.yaml:2:6: url: the destination must give its url: auth.oauth2.token_path is added to it")
+
+	m = compiled(t, "url: https://crm.example.com/api\nauth: {oauth2: {token_path: /token, grant: password}}\nsteps: [{name: a}]", Options{})
+	o, err = m.OAuth2()
+	require.NoError(t, err)
+	assert.Equal(t, "https://crm.example.com/api/token", o.TokenURL)
+}
+
+// What the destination says about tokens wins, and will do for a mapping that says nothing about them.
+func TestDestinationSaysHowTokensAreHad(t *testing.T) {
+	own := &OAuth2{TokenURL: "https://login.example.com/token", Grant: GrantJWTBearer, Audience: "https://aud.example.com", ClientIn: "basic",
+		Extra: map[string]string{"a": "destination"}}
+	m := compiled(t, `
+url: https://crm.example.com
+auth: {oauth2: {token_path: /token, grant: client_credentials, scope: crm, audience: x, extra: {a: mapping, b: mapping}}}
+steps: [{name: a}]
+`, Options{OAuth2: own})
+	o, err := m.OAuth2()
+	require.NoError(t, err)
+	assert.Equal(t, &OAuth2{TokenURL: "https://login.example.com/token", Grant: "jwt_bearer", Scope: "crm", ClientIn: "basic", Format: "form",
+		Method: "POST", RefreshTokens: "single_use", Audience: "https://aud.example.com", Extra: map[string]string{"a": "destination", "b": "mapping"}}, o)
+
+	m, problems := Record(Options{URL: "https://crm.example.com/calls", OAuth2: own})
+	require.NoError(t, problems.Err())
+	o, err = m.OAuth2()
+	require.NoError(t, err)
+	assert.Equal(t, "https://login.example.com/token jwt_bearer basic form POST", strings.Join([]string{o.TokenURL, o.Grant, o.ClientIn, o.Format, o.Method}, " "))
+	a, err := m.Next(Call{Record: example(t, "")})
+	require.NoError(t, err)
+	require.Equal(t, ActionAuth, a.Kind)
+	a, err = m.Next(Call{Record: example(t, ""), Auth: map[string]any{"access_token": "x"}})
+	require.NoError(t, err)
+	assert.Equal(t, "Bearer x", a.Request.Header.Get("Authorization"))
+}
+
+// The token is a bearer token unless the mapping puts it where its API wants it.
+func TestTokenWhereTheMappingPutsIt(t *testing.T) {
+	const auth = "url: https://a.b\nauth: {oauth2: {token_url: \"https://a.b/token\", method: GET, grant: refresh_token, refresh_tokens: reusable}}\n"
+	for name, row := range map[string]struct{ steps, header, body string }{
+		"bearer":      {"steps: [{name: a, body: {x: 1}}]", "Bearer t0", `{"x":1}`},
+		"in the body": {"steps: [{name: a, body: {auth: \"${auth.access_token}\"}}]", "", `{"auth":"t0"}`},
+		"by any name": {"vars: {t: \"${auth['access_token']}\"}\nsteps: [{name: a, body: {auth: \"${vars.t}\"}}]", "", `{"auth":"t0"}`},
+		"a scheme":    {"headers: {Authorization: \"Zoho ${auth.access_token}\"}\nsteps: [{name: a}]", "Zoho t0", ""},
+		"another":     {"steps: [{name: a, body: {auth: \"${auth.member_id}\"}}]", "Bearer t0", `{"auth":"m"}`},
+	} {
+		m := compiled(t, auth+row.steps, Options{})
+		a, err := m.Next(Call{Record: example(t, ""), Auth: map[string]any{"access_token": "t0", "member_id": "m"}})
+		require.NoError(t, err, name)
+		assert.Equal(t, row.header, a.Request.Header.Get("Authorization"), name)
+		assert.Equal(t, row.body, string(a.Request.Body), name)
+		o, err := m.OAuth2()
+		require.NoError(t, err)
+		assert.Equal(t, "GET reusable", o.Method+" "+o.RefreshTokens)
+	}
 }
 
 func TestJudgeSession(t *testing.T) {

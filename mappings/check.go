@@ -122,6 +122,11 @@ func (c *checker) member(n *ast.MemberNode) (ast.Node, *typ) {
 	if node, t := c.special(n); node != nil {
 		return node, t
 	}
+	if root, ok := n.Node.(*ast.IdentifierNode); ok && root.Value == "auth" && c.roots["auth"] != nil {
+		field, named := n.Property.(*ast.StringNode)
+		c.uses.auth = true
+		c.uses.token = c.uses.token || !named || field.Value == "access_token"
+	}
 	whole := n.Node.String()
 	of, ofType := c.check(n.Node)
 	key, keyType := c.check(n.Property)

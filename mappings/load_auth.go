@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
@@ -15,8 +16,9 @@ func (l *loader) auth(e entry) {
 		l.problem(l.placeOf(e.value, e.path), "auth holds oauth2; how else to log in is said with the destination in wrapup.yaml")
 		return
 	}
-	keys = l.known(o.value, o.path, "token_url", "token_path", "grant", "scope", "client_in", "format", "extra", "failed")
-	l.m.oauth2 = &oauth2{OAuth2: OAuth2{ClientIn: "body", Format: "form"}}
+	keys = l.known(o.value, o.path, "token_url", "token_path", "grant", "scope", "client_in", "format", "method", "audience",
+		"refresh_tokens", "extra", "failed")
+	l.m.oauth2 = new(oauth2)
 	to := l.m.oauth2
 	if u, ok := keys["token_url"]; ok {
 		to.url = l.template(u.value, u.path)
@@ -36,9 +38,17 @@ func (l *loader) auth(e entry) {
 	if _, p := keys["token_path"]; u == p {
 		l.problem(l.placeOf(o.key, o.path), "oauth2 needs either token_url or token_path (which is added to the destination's url)")
 	}
-	to.Grant = l.oneOf(keys, "grant", o, grants()...)
+	to.Grant = l.oneOf(keys, "grant", o, Grants()...)
 	to.ClientIn = l.oneOf(keys, "client_in", o, "body", "basic")
 	to.Format = l.oneOf(keys, "format", o, "form", "json")
+	to.Method = l.oneOf(keys, "method", o, http.MethodPost, http.MethodGet)
+	to.RefreshTokens = l.oneOf(keys, "refresh_tokens", o, "single_use", Reusable)
+	if a, ok := keys["audience"]; ok {
+		to.audience = l.template(a.value, a.path)
+	}
+	if f, ok := keys["format"]; ok && to.Method == http.MethodGet {
+		l.problem(l.placeOf(f.value, f.path), "a GET has no body: its fields stand in the address")
+	}
 	if s, ok := keys["scope"]; ok {
 		to.Scope, _ = l.text(s.value, s.path)
 	}
@@ -51,6 +61,19 @@ func (l *loader) auth(e entry) {
 	}
 	if f, ok := keys["failed"]; ok {
 		l.seeing(map[string]*typ{"response": responseType()}, func() { to.failed = l.condition(f.value, f.path) })
+	}
+}
+
+// destinationAuth takes over what the destination says about tokens.
+func (l *loader) destinationAuth() {
+	if o := l.opts.OAuth2; o != nil {
+		if l.m.oauth2 == nil {
+			l.m.oauth2 = &oauth2{OAuth2: OAuth2{ClientIn: "body", Format: "form", Method: http.MethodPost, RefreshTokens: "single_use"}}
+		}
+		l.m.oauth2.over(o)
+	}
+	if l.m.oauth2 != nil {
+		l.m.oauth2.base = l.opts.URL
 	}
 }
 

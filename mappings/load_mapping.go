@@ -91,9 +91,10 @@ func (l *loader) base(keys map[string]entry) *language {
 	shared := map[string]*typ{}
 	if e, ok := keys["auth"]; ok {
 		l.auth(e)
-		if l.m.oauth2 != nil {
-			shared["auth"] = &typ{kind: kindMap}
-		}
+	}
+	l.destinationAuth()
+	if l.m.oauth2 != nil {
+		shared["auth"] = &typ{kind: kindMap}
 	}
 	l.language = lang.with(shared)
 	l.url(keys)
@@ -181,7 +182,14 @@ func (l *loader) url(keys map[string]entry) {
 			}
 		}
 	}
+	// A token_path is added to the destination's url; where the token answer then says where the API is, that holds.
+	told := own.asks(func(u uses) bool { return u.auth }) && l.m.oauth2 != nil && l.m.oauth2.TokenPath != ""
+	if told && l.opts.URL == "" && !l.opts.Unbound {
+		l.problem(l.placeOf(e.value, e.path), "the destination must give its url: auth.oauth2.token_path is added to it")
+	}
 	switch {
+	case told:
+		l.m.url = own
 	case l.opts.URL != "":
 		if err := checkURL(l.opts.URL); err != nil {
 			l.problem(place{}, "the destination's url: %s", err)

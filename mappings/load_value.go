@@ -56,6 +56,9 @@ func (l *loader) templateText(s string, at place, bare bool) *template {
 			for i, n := range e.uses.vars {
 				l.vars[i] += n
 			}
+			if l.m != nil { // the condition of a destination is nobody's request
+				l.m.placesToken = l.m.placesToken || e.uses.token
+			}
 		}
 		t.parts = append(t.parts, part{expr: e})
 		t.size += 16

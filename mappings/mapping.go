@@ -21,6 +21,8 @@ type Mapping struct {
 	// url is where paths are added to.
 	url    *template
 	oauth2 *oauth2
+	// placesToken says that a template puts the access token where it belongs; else it is a bearer token.
+	placesToken bool
 	// session is the login, nil if there is none.
 	session *step
 	params  any
@@ -61,6 +63,8 @@ type Options struct {
 	Secrets map[string]string
 	// Headers are set on each request, over those of the mapping.
 	Headers map[string]string
+	// OAuth2 is what the destination says about tokens, over what the mapping says; nil is nothing.
+	OAuth2 *OAuth2
 	// Rate and Brake override the mapping's, unless they are zero.
 	Rate, Brake Rate
 	// ReadFile reads the file of a table. The name is as it stands in the mapping: relative to the mapping's folder.

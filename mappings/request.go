@@ -17,7 +17,7 @@ func (m *Mapping) request(s *step, in *scope) (Request, error) {
 		return Request{}, err
 	}
 	r.URL = address
-	if m.oauth2 != nil && in.auth.from != nil {
+	if m.oauth2 != nil && !m.placesToken && in.auth.from != nil {
 		if token, ok := in.auth.from["access_token"].(string); ok {
 			r.Header["Authorization"] = []string{"Bearer " + token}
 		}

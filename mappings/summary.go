@@ -16,7 +16,7 @@ type Summary struct {
 	Steps       []StepSummary `json:"steps"`
 	// Update holds what is sent for a later revision.
 	Update []StepSummary `json:"update"`
-	// HasURL says that the mapping knows where its API is.
+	// HasURL says that the mapping knows where its API is, and where tokens are had.
 	HasURL bool `json:"has_url"`
 	// OAuth2 and Session say that a token, or a login, comes first.
 	OAuth2  bool           `json:"oauth2"`
@@ -91,7 +91,7 @@ func SummarizeRecord() *Summary {
 
 func summaryOf(m *Mapping) *Summary {
 	s := &Summary{
-		Name: m.name, Version: m.version, HasURL: m.url != nil, OAuth2: m.oauth2 != nil, Session: m.session != nil,
+		Name: m.name, Version: m.version, HasURL: m.hasURL(), OAuth2: m.oauth2 != nil, Session: m.session != nil,
 		Steps: summariesOf(m, m.create), Update: summariesOf(m, m.update),
 		Params: []ParamSummary{}, Secrets: []string{}, Tables: append([]string{}, m.TableFiles()...),
 	}
@@ -101,6 +101,10 @@ func summaryOf(m *Mapping) *Summary {
 		}
 	}
 	return s
+}
+
+func (m *Mapping) hasURL() bool {
+	return m.url != nil && (m.oauth2 == nil || m.oauth2.TokenPath == "" || !m.url.asks(func(u uses) bool { return u.auth }))
 }
 
 func summariesOf(m *Mapping, steps []*step) []StepSummary {
