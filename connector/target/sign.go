@@ -59,10 +59,9 @@ func StandardWebhooks(now func() time.Time, secrets ...string) (Auth, error) {
 	}
 	keys := make([]*standardwebhooks.Webhook, len(secrets))
 	for i, secret := range secrets {
-		key, err := standardwebhooks.NewWebhook(strings.TrimSpace(secret))
-		if err != nil || strings.TrimPrefix(strings.TrimSpace(secret), "whsec_") == "" {
-			return nil, fmt.Errorf("secret %d of the signature is not base64: expected whsec_ and 24 to 64 bytes in base64 "+
-				"(make one with: echo whsec_$(openssl rand -base64 32))", i+1)
+		key, err := webhookKey(secret)
+		if err != nil {
+			return nil, fmt.Errorf("secret %d of the signature %w", i+1, err)
 		}
 		keys[i] = key
 	}
@@ -76,6 +75,22 @@ func StandardWebhooks(now func() time.Time, secrets ...string) (Auth, error) {
 		r.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(at.Unix(), 10))
 		r.Header.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
 	}, nil
+}
+
+// CheckWebhookSecret says what is wrong with a secret of StandardWebhooks.
+func CheckWebhookSecret(secret string) error {
+	_, err := webhookKey(secret)
+	return err
+}
+
+func webhookKey(secret string) (*standardwebhooks.Webhook, error) {
+	secret = strings.TrimSpace(secret)
+	key, err := standardwebhooks.NewWebhook(secret)
+	if err != nil || strings.TrimPrefix(secret, "whsec_") == "" {
+		return nil, errors.New("is not base64: expected whsec_ and 24 to 64 bytes in base64 " +
+			"(make one with: echo whsec_$(openssl rand -base64 32))")
+	}
+	return key, nil
 }
 
 // messageID names what is sent, the same whenever it is sent again.

@@ -27,11 +27,11 @@ type reply struct {
 
 // send asks for a token, once.
 func (t *Tokens) send(ctx context.Context, refresh string, now time.Time) reply {
-	method, address, header, body, err := t.request(refresh, now)
+	r, err := t.request(refresh, now)
 	if err != nil {
 		return reply{err: &TokenError{Verdict: Verdict{Kind: Down, Reason: err.Error()}, Err: err}}
 	}
-	a, err := t.o.Client.DoOnce(ctx, method, address, header, body)
+	a, err := t.o.Client.DoOnce(ctx, r.Method, r.URL, r.Header, r.Body)
 	if err != nil {
 		return t.lost(err)
 	}

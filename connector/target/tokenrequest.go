@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -27,64 +28,83 @@ type JWT struct {
 	Lifetime time.Duration
 }
 
+// TokenRequest is a request for a token.
+type TokenRequest struct {
+	Method, URL string
+	Header      http.Header
+	Body        []byte
+}
+
+// Request gives the request that would be sent, for people to look at: with the assertion in place of a signed one, and
+// the configured refresh token.
+func (o TokenOptions) Request(assertion string) (TokenRequest, error) {
+	return o.request(o.RefreshToken, assertion)
+}
+
 // request makes the request for a token.
-func (t *Tokens) request(refresh string, now time.Time) (method, address string, header http.Header, body []byte, err error) {
-	fields := map[string]string{}
-	for name, value := range t.o.Extra {
-		fields[name] = value
+func (t *Tokens) request(refresh string, now time.Time) (r TokenRequest, err error) {
+	assertion := ""
+	if t.o.Grant == GrantJWTBearer {
+		if assertion, err = t.o.JWT.sign(t.key, now); err != nil {
+			return TokenRequest{}, err
+		}
+	}
+	return t.o.request(refresh, assertion)
+}
+
+func (o TokenOptions) request(refresh, assertion string) (r TokenRequest, err error) {
+	fields := maps.Clone(o.Extra)
+	if fields == nil {
+		fields = map[string]string{}
 	}
 	set := func(name, value string) {
 		if value != "" {
 			fields[name] = value
 		}
 	}
-	set("grant_type", t.o.Grant)
-	set("scope", t.o.Scope)
-	header = http.Header{"Accept": {"application/json"}}
-	if t.o.Basic {
+	set("grant_type", o.Grant)
+	set("scope", o.Scope)
+	r = TokenRequest{Method: http.MethodPost, URL: o.URL, Header: http.Header{"Accept": {"application/json"}}}
+	if o.Basic {
 		// RFC 6749, section 2.3.1: both are encoded like a form's fields first.
-		pair := url.QueryEscape(t.o.ClientID) + ":" + url.QueryEscape(t.o.ClientSecret)
-		header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
+		pair := url.QueryEscape(o.ClientID) + ":" + url.QueryEscape(o.ClientSecret)
+		r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
 	} else {
-		set("client_id", t.o.ClientID)
-		set("client_secret", t.o.ClientSecret)
+		set("client_id", o.ClientID)
+		set("client_secret", o.ClientSecret)
 	}
-	switch t.o.Grant {
+	switch o.Grant {
 	case GrantRefreshToken:
 		set("refresh_token", refresh)
 	case GrantPassword:
-		set("username", t.o.User)
-		set("password", t.o.Password)
+		set("username", o.User)
+		set("password", o.Password)
 	case GrantJWTBearer:
-		statement, err := t.o.JWT.sign(t.key, now)
-		if err != nil {
-			return "", "", nil, nil, err
-		}
-		set("assertion", statement)
+		set("assertion", assertion)
 	}
 	form := url.Values{}
 	for name, value := range fields {
 		form.Set(name, value)
 	}
 	switch {
-	case t.o.Method == http.MethodGet:
-		u, err := url.Parse(t.o.URL)
+	case o.Method == http.MethodGet:
+		u, err := url.Parse(o.URL)
 		if err != nil {
-			return "", "", nil, nil, withoutURL(err)
+			return TokenRequest{}, withoutURL(err)
 		}
 		if u.RawQuery != "" {
 			u.RawQuery += "&"
 		}
 		u.RawQuery += form.Encode()
-		return http.MethodGet, u.String(), header, nil, nil
-	case t.o.JSON:
-		header.Set("Content-Type", "application/json")
-		body, err = json.Marshal(fields)
+		r.Method, r.URL = http.MethodGet, u.String()
+	case o.JSON:
+		r.Header.Set("Content-Type", "application/json")
+		r.Body, err = json.Marshal(fields)
 	default:
-		header.Set("Content-Type", "application/x-www-form-urlencoded")
-		body = []byte(form.Encode())
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Body = []byte(form.Encode())
 	}
-	return http.MethodPost, t.o.URL, header, body, err
+	return r, err
 }
 
 // sign gives the statement as a JWS in compact form, signed by RS256 (RFC 7515, section 7.1; RFC 7518, section 3.3).
@@ -119,6 +139,12 @@ func (j JWT) sign(key *rsa.PrivateKey, now time.Time) (string, error) {
 		return "", fmt.Errorf("a JWT can't be signed: %w", err)
 	}
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+}
+
+// CheckKey says what is wrong with the Key of a JWT.
+func CheckKey(text []byte) error {
+	_, err := parseRSAKey(text)
+	return err
 }
 
 // parseRSAKey reads a private key. What is wrong with it is said without what stands in it.

@@ -13,12 +13,16 @@ import (
 
 // TokenStore keeps what must not be forgotten about a destination's tokens. It holds secrets.
 type TokenStore interface {
-	// Load gives what was saved last, nil if nothing was.
+	// Load gives what was saved last, nil if nothing was. An error that is ErrStateLost says that something may have been,
+	// and can't be read any more.
 	Load(ctx context.Context) ([]byte, error)
 	// Save puts it in place of what was saved before. It is durable when Save returns nil; after an error either may be
 	// there.
 	Save(ctx context.Context, state []byte) error
 }
+
+// ErrStateLost says that what a TokenStore kept is gone.
+var ErrStateLost = errors.New("what was stored of the destination's refresh token may be damaged")
 
 // TokenClient sends requests for tokens; a *Client without Auth does.
 type TokenClient interface {

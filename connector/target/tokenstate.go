@@ -152,6 +152,9 @@ func (t *Tokens) load(ctx context.Context) error {
 		return nil
 	}
 	stored, err := t.o.Store.Load(ctx)
+	if errors.Is(err, ErrStateLost) {
+		return t.lostState(ctx)
+	}
 	if err != nil {
 		return &TokenError{Verdict: Verdict{Kind: Retry, Reason: fmt.Sprintf("the stored refresh token can't be read: %v", err)}, Err: err}
 	}
@@ -165,6 +168,19 @@ func (t *Tokens) load(ctx context.Context) error {
 			t.adopt(values, s.Expires, s.Since)
 		}
 	}
+	return nil
+}
+
+// lostState begins with a doubt: what was stored may have said that the configured refresh token is spent. It is stored, so
+// that the next configured one is known to be another.
+func (t *Tokens) lostState(ctx context.Context) error {
+	now := t.o.Now()
+	s := tokenState{Version: tokenStateVersion, Origin: fingerprint(t.o.RefreshToken), Refresh: t.o.RefreshToken,
+		Sending: &now, Lost: ErrStateLost.Error()}
+	if err := t.save(ctx, s); err != nil {
+		return err
+	}
+	t.state, t.loaded = s, true
 	return nil
 }
 
@@ -184,6 +200,10 @@ func (t *Tokens) doubt() error {
 	why := s.Lost
 	if why == "" {
 		why = "the process ended before an answer was stored"
+	}
+	if why == ErrStateLost.Error() {
+		return &TokenError{Verdict: Verdict{Kind: Down, Reason: why + "; the configured one may be spent, and using it a second time could " +
+			"end the access for good: " + anew}}
 	}
 	return &TokenError{Verdict: Verdict{Kind: Down, Reason: fmt.Sprintf("the refresh token was sent at %s, and what became of it is not known (%s). "+
 		"It may be spent, and using it a second time could end the access for good: %s",
