@@ -91,6 +91,15 @@ func (w *work) attempt(ctx context.Context) error {
 			return w.settle(ctx, ending{state: connector.DeliveryDone, of: record.Revision})
 		case mappings.ActionHold:
 			return w.hold(ctx, action)
+		case mappings.ActionAuth:
+			if w.dirty { // asking for a token can take as long as a login
+				if err := w.persist(ctx); err != nil {
+					return err
+				}
+			}
+			if v := w.authorize(ctx); v.Kind != target.Done {
+				settled, err = w.judged(ctx, record, action, v, true)
+			}
 		case mappings.ActionSession:
 			if w.dirty {
 				// A crash during the login finds the steps before as done as they are.
@@ -98,7 +107,8 @@ func (w *work) attempt(ctx context.Context) error {
 					return err
 				}
 			}
-			if v := w.login(ctx, action, call); v.Kind != target.Done {
+			v := w.login(ctx, action, call)
+			if v.Kind != target.Done && (v.Kind != target.Down || w.Tokens == nil || !w.renew(action, login)) {
 				settled, err = w.judged(ctx, record, action, v, true)
 			}
 		case mappings.ActionSend:
@@ -174,6 +184,10 @@ func (w *work) view(record *connector.Record) (call mappings.Call, login int) {
 		call.Held[on] = now.Sub(since.Time())
 	}
 	call.Session, login = w.session.now()
+	if now.Sub(w.authAt) > authFor {
+		w.auth = nil
+	}
+	call.Auth = w.auth
 	return call, login
 }
 
@@ -256,11 +270,12 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 			w.progress = j.Progress
 		}
 	}
+	if verdict.Kind == target.Done && w.Tokens != nil {
+		w.renewals.took(w.authSerial)
+	}
+	verdict.Reason, warning = w.mask(verdict.Reason), w.mask(warning)
 	w.note(record, action, got, verdict, warning)
-	if reauth && w.mapping.HasSession() && !w.renewed {
-		w.renewed = true // once: a login that is no good either pauses the destination
-		w.noEffect(action)
-		w.session.expire(login)
+	if reauth && w.renew(action, login) { // once: credentials that are no good either pause the destination
 		return false, nil
 	}
 	return w.judged(ctx, record, action, verdict, safe)

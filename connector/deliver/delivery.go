@@ -40,6 +40,10 @@ type work struct {
 	counted bool
 	// renewed says that the credentials were renewed for this attempt already.
 	renewed bool
+	// auth is the token answer for the next request, nil if it is to be asked for; authSerial is of the last one, had at authAt.
+	auth       map[string]any
+	authSerial int
+	authAt     time.Time
 }
 
 // load reads the delivery as it is stored.

@@ -47,6 +47,11 @@ type Destination struct {
 	RetryUnsure bool
 	// Probe is how often a paused destination is tried. 0 is 30 s.
 	Probe time.Duration
+	// Tokens gives access tokens, if the mapping needs them, and TokenStore keeps what must not be forgotten about them.
+	Tokens     Tokens
+	TokenStore *TokenStore
+	// Secrets are kept out of what is stored and shown.
+	Secrets []string
 	// SecretURL says that the address itself is a secret, so that it is neither stored nor logged.
 	SecretURL bool
 }
@@ -79,7 +84,10 @@ type Lane struct {
 	turns   int           // of claims, for the share of fresh calls
 	session session
 	limits  limits
-	mapping atomic.Pointer[mappings.Mapping]
+	// renewals are of tokens that were refused, secrets the destination's, as they are spelled.
+	renewals renewals
+	secrets  []string
+	mapping  atomic.Pointer[mappings.Mapping]
 	// doubles are the steps that could log a call twice.
 	doubles []string
 	// stopping ends when the lane is told to stop: whoever waits for his turn then waits no longer.
@@ -99,6 +107,7 @@ func New(o Options) *Lane {
 		limits: limits{all: limiter(o.Destination.Mapping.Rate()), steps: map[string]*rate.Limiter{}},
 	}
 	l.mapping.Store(o.Destination.Mapping)
+	l.secrets = spellings(o.Destination.Secrets)
 	if l.gate.probe == 0 {
 		l.gate.probe = defaultProbe
 	}

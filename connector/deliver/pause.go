@@ -48,14 +48,21 @@ func (l *Lane) Resume(ctx context.Context) error {
 	if _, err := l.store.Commit(ctx, outbox.Tx{Group: connector.DestinationGroup(l.Name), Drop: []string{heldItem}}); err != nil {
 		return err
 	}
+	l.renewals.reset()
+	if l.Tokens != nil {
+		l.Tokens.Retry()
+	}
 	l.gate.resume(l.now())
 	l.poke()
 	l.log.Info("the destination is resumed")
 	return nil
 }
 
-// Restore takes over a pause that an earlier process stored: an item of the destination's group.
+// Restore takes over what an earlier process stored, a pause or a token: an item of the destination's group.
 func (l *Lane) Restore(item outbox.Item) error {
+	if l.TokenStore != nil && l.TokenStore.restore(item) {
+		return nil
+	}
 	if item.ID != heldItem {
 		return nil
 	}
@@ -65,6 +72,13 @@ func (l *Lane) Restore(item outbox.Item) error {
 	}
 	l.gate.hold(p.Since.Time(), p.Reason)
 	return nil
+}
+
+// Damaged says that not all of what earlier processes stored could be read.
+func (l *Lane) Damaged() {
+	if l.TokenStore != nil {
+		l.TokenStore.damaged()
+	}
 }
 
 // Paused gives why and since when the destination is paused, "" if it isn't; held says that it waits for a person.

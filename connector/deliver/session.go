@@ -96,7 +96,7 @@ func (w *work) logIn(ctx context.Context, action mappings.Action, call mappings.
 	}
 	verdict.Reason = "the login " + verdict.Reason
 	if j.Message != "" {
-		verdict.Reason += ": " + j.Message
+		verdict.Reason += ": " + w.mask(j.Message)
 	}
 	return nil, verdict
 }

@@ -39,16 +39,16 @@ func (w *work) exchange(ctx context.Context, action mappings.Action) (*target.An
 func (w *work) note(record *connector.Record, action mappings.Action, got *target.Answer, v target.Verdict, warning string) {
 	r := action.Request
 	a := connector.Attempt{
-		At: connector.TimeOf(w.sentAt), Revision: record.Revision, Step: action.Step, Method: r.Method, URL: w.shownURL(r.URL),
+		At: connector.TimeOf(w.sentAt), Revision: record.Revision, Step: action.Step, Method: r.Method, URL: w.mask(w.shownURL(r.URL)),
 		Verdict: v.Kind.String(), Warning: warning, Took: connector.KnownSpan(max(0, w.now().Sub(w.sentAt)).Microseconds()),
 	}
 	if got != nil {
 		a.Status = got.Status
 	}
 	if v.Kind != target.Done {
-		a.Error, a.Request = v.Reason, excerpt(r.Body)
+		a.Error, a.Request = v.Reason, w.excerpt(r.Body)
 		if got != nil {
-			a.Answer = excerpt(got.Body)
+			a.Answer = w.excerpt(got.Body)
 		}
 	}
 	w.delivery.Note(a)
@@ -214,13 +214,14 @@ func (w *work) stop(ctx context.Context, reason string) error {
 // keptBody is how much of a failed attempt's request and answer is kept.
 const keptBody = 2048
 
-func excerpt(body []byte) string {
-	if len(body) <= keptBody {
-		return string(body)
+func (w *work) excerpt(body []byte) string {
+	text := w.mask(string(body)) // before it is cut: half a secret would not be known again
+	if len(text) <= keptBody {
+		return text
 	}
 	cut := keptBody
-	for cut > 0 && !utf8.RuneStart(body[cut]) {
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
 		cut--
 	}
-	return string(body[:cut]) + "…"
+	return text[:cut] + "…"
 }

@@ -102,6 +102,8 @@ type Tokens struct {
 	mu     sync.Mutex
 	flight *flight
 	now    held
+	// again says that a failure is not taken for the answer to what is asked next.
+	again bool
 
 	// These belong to whoever is in flight.
 	loaded    bool
@@ -241,6 +243,13 @@ func (t *Tokens) Expire(serial int) {
 	}
 }
 
+// Retry says that something has changed, by a person: the next Token asks again, however short ago it was refused.
+func (t *Tokens) Retry() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.again = true
+}
+
 // good says that the token can be used.
 func (h *held) good(now time.Time) bool {
 	return h.values != nil && !h.refused && (h.expires.IsZero() || now.Before(h.expires))
@@ -262,7 +271,11 @@ func (t *Tokens) fly(ctx context.Context, f *flight) {
 		close(f.done)
 	}()
 	now := t.o.Now()
-	if now.Before(t.notBefore) {
+	t.mu.Lock()
+	again := t.again
+	t.again = false
+	t.mu.Unlock()
+	if now.Before(t.notBefore) && !again {
 		f.err = t.failed
 		return
 	}

@@ -1,0 +1,100 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"wrapup/connector"
+	"wrapup/connector/target"
+	"wrapup/outbox"
+)
+
+// tokenItem and a number is the item of a destination's group that holds the state of its tokens. It holds secrets: nothing
+// that shows items shows this one.
+const tokenItem = "token."
+
+// TokenStore keeps the state of a destination's tokens in the outbox; it is a target.TokenStore.
+//
+// Items can't be changed, so each state is an item of its own, with a number that was never used before. It comes and the
+// one before goes in one commit: whenever the process ends, the store holds either. Where nobody knows whether a commit
+// came through, the next one takes both away.
+type TokenStore struct {
+	store Store
+	group string
+
+	mu     sync.Mutex
+	state  []byte
+	number uint64 // the last one that was used
+	// there names the items that are, or may be, in the store.
+	there []string
+	lost  bool
+}
+
+// NewTokenStore makes one for a destination. What earlier processes stored is handed to it by Lane.Restore.
+func NewTokenStore(store Store, destination string) *TokenStore {
+	return &TokenStore{store: store, group: connector.DestinationGroup(destination)}
+}
+
+// Load gives the newest state.
+func (s *TokenStore) Load(context.Context) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == nil && s.lost {
+		return nil, target.ErrStateLost
+	}
+	return s.state, nil
+}
+
+// Save replaces the state.
+func (s *TokenStore) Save(ctx context.Context, state []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.number++
+	id := tokenItem + strconv.FormatUint(s.number, 10)
+	// A crash here finds the state before; once this is durable, the new one alone.
+	result, err := s.store.Commit(context.WithoutCancel(ctx), outbox.Tx{
+		Group: s.group, Drop: s.there, Add: []outbox.Item{{ID: id, Body: state}},
+	})
+	switch {
+	case err == nil && (len(result.New) != 1 || !result.New[0]):
+		return fmt.Errorf("the item %s of %s was there already", id, s.group) // somebody else has the destination
+	case err == nil:
+		s.there, s.state = []string{id}, state
+	case errors.Is(err, outbox.ErrConflict), errors.Is(err, outbox.ErrFull), errors.Is(err, outbox.ErrInvalid):
+		// nothing was changed
+	default:
+		s.there = append(s.there, id)
+	}
+	return err
+}
+
+// restore takes over an item that an earlier process stored. It is false if it is none of a TokenStore.
+func (s *TokenStore) restore(item outbox.Item) bool {
+	text, ok := strings.CutPrefix(item.ID, tokenItem)
+	if !ok {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	number, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		s.lost = true
+		return true
+	}
+	s.there = append(s.there, item.ID)
+	if number >= s.number {
+		s.number, s.state = number, item.Body
+	}
+	return true
+}
+
+// damaged says that something that is stored can't be read: if no state was restored, it may have been that.
+func (s *TokenStore) damaged() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = true
+}
