@@ -20,11 +20,12 @@ func (l *loader) checkDestinations(destinations []Destination) {
 		if d.Auth != nil {
 			l.checkAuth(child(at, "auth"), d.Auth)
 		}
+		l.checkSign(child(at, "sign"), d.Sign)
 		l.checkHeaders(child(at, "headers"), d)
+		l.checkTransport(at, d)
 		if d.Concurrency < 1 || d.Concurrency > 256 {
 			l.errorf(child(at, "concurrency"), "%d: expected 1 to 256", d.Concurrency)
 		}
-		l.positive(child(at, "timeout"), d.Timeout)
 		l.checkRetry(child(at, "retry"), &d.Retry)
 	}
 }
@@ -59,38 +60,6 @@ func (l *loader) checkURL(at string, u URL) {
 		l.errorf(at, "%s", expected)
 	default:
 		l.errorf(at, "%q: %s", u.Value(), expected)
-	}
-}
-
-func (l *loader) checkAuth(at string, a *Auth) {
-	bearer, basic, header := child(at, "bearer"), child(at, "basic"), child(at, "header")
-	var given []string
-	for _, way := range []string{bearer, basic, header, child(at, "oauth2")} {
-		if l.given(way) || l.wrong[way] {
-			given = append(given, way)
-		}
-	}
-	if len(given) != 1 {
-		l.errorf(at, "expected one of bearer, basic and header")
-		return
-	}
-	if b := a.Basic; b != nil {
-		if l.required(child(basic, "user"), b.User) && strings.Contains(b.User, ":") {
-			l.errorf(child(basic, "user"), "holds a colon, which would end it")
-		}
-		l.requiredSecret(child(basic, "password"), b.Password)
-	}
-	if h := a.Header; h != nil {
-		if l.required(child(header, "name"), h.Name) && strings.ContainsFunc(h.Name, noToken) {
-			l.errorf(child(header, "name"), "%q: expected the name of a header, such as X-Api-Key", h.Name)
-		}
-		l.requiredSecret(child(header, "value"), h.Value)
-	}
-}
-
-func (l *loader) requiredSecret(at string, s Secret) {
-	if s.IsZero() {
-		l.errorf(at, "is missing")
 	}
 }
 

@@ -9,7 +9,11 @@
 // column and a suggestion where there is a likely one.
 package configs
 
-import "wrapup/mappings"
+import (
+	"crypto/x509"
+
+	"wrapup/mappings"
+)
 
 // Config is what wrapup.yaml says. The comments of its fields, and of those below it, are the reference of the file; the
 // tag "default" holds while nothing else is said, "oneof" lists the only values there are, and "later" names keys that
@@ -104,7 +108,7 @@ type Correlation struct {
 
 // Destination is where finished calls go.
 type Destination struct {
-	_ struct{} `later:"brake session secret was probe"`
+	_ struct{} `later:"brake session was probe"`
 
 	// Name of the destination: small letters, digits, "-" and "_". The backlog belongs to it. Required and unique.
 	Name string `yaml:"name"`
@@ -117,8 +121,11 @@ type Destination struct {
 	URL URL `yaml:"url,omitempty"`
 	// Auth is how wrapup shows who it is.
 	Auth *Auth `yaml:"auth,omitempty"`
+	// Sign is the secret by which each request is signed, in the headers of Standard Webhooks: whsec_ and a key in base64. It
+	// is a list while one replaces another: a receiver takes either.
+	Sign Secrets `yaml:"sign,omitempty"`
 	// Headers are set on each request, over those of the mapping. Their values are texts or secrets.
-	Headers map[string]HeaderValue `yaml:"headers,omitempty"`
+	Headers map[string]Text `yaml:"headers,omitempty"`
 	// Secrets are the secrets that the mapping asks for, by name.
 	Secrets map[string]Secret `yaml:"secrets,omitempty"`
 	// Rate is how many requests the destination takes, such as 15/s or 40/m, if that isn't what the mapping says.
@@ -127,6 +134,19 @@ type Destination struct {
 	Concurrency int `yaml:"concurrency" default:"4"`
 	// Timeout of one request, from connecting to the last byte of the answer.
 	Timeout Duration `yaml:"timeout" default:"30s"`
+	// ConnectTimeout is for DNS and TCP, TLSTimeout for the handshake; each is 10s if nothing is said. HeaderTimeout is from
+	// the request's last byte to the end of the answer's header. Timeout bounds all three.
+	ConnectTimeout Duration `yaml:"connect_timeout,omitempty"`
+	TLSTimeout     Duration `yaml:"tls_timeout,omitempty"`
+	HeaderTimeout  Duration `yaml:"header_timeout,omitempty"`
+	// Proxy is the address of a proxy (http, https or socks5), or none; if nothing is said, what HTTPS_PROXY, HTTP_PROXY and
+	// NO_PROXY say. It may be a secret.
+	Proxy URL `yaml:"proxy,omitempty"`
+	// CA is a file with certificates in PEM of authorities that are believed beside the system's. A relative path is relative
+	// to the configuration file's folder.
+	CA string `yaml:"ca,omitempty"`
+	// LinkLocal allows connections to link-local addresses and to the metadata services of clouds.
+	LinkLocal string `yaml:"link_local" default:"refuse" oneof:"refuse allow"`
 	// Params are the values that the mapping asks for.
 	Params map[string]any `yaml:"params,omitempty"`
 	// Retry is when a failed attempt is made again.
@@ -138,34 +158,8 @@ type Destination struct {
 	// Compiled is the mapping as it was found at load, and MappingFile where: a file, or presets/NAME.yaml.
 	Compiled    *mappings.Mapping `yaml:"-"`
 	MappingFile string            `yaml:"-"`
-}
-
-// Auth is how wrapup shows a destination who it is: one of the three.
-type Auth struct {
-	_ struct{} `later:"oauth2"`
-
-	// Bearer is a token for the header Authorization: Bearer.
-	Bearer Secret `yaml:"bearer,omitempty"`
-	// Basic is user and password.
-	Basic *Basic `yaml:"basic,omitempty"`
-	// Header is a header of another name.
-	Header *Header `yaml:"header,omitempty"`
-}
-
-// Basic is user and password of the header Authorization: Basic.
-type Basic struct {
-	// User may not hold a colon.
-	User string `yaml:"user"`
-	// Password is a secret.
-	Password Secret `yaml:"password"`
-}
-
-// Header is a header with a secret value.
-type Header struct {
-	// Name of the header.
-	Name string `yaml:"name"`
-	// Value is a secret.
-	Value Secret `yaml:"value"`
+	// Roots are the authorities that CA adds to; nil if it wasn't given.
+	Roots *x509.CertPool `yaml:"-"`
 }
 
 // Retry is when a failed attempt is made again. The delay doubles with each attempt.

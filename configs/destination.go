@@ -17,7 +17,7 @@ import (
 
 // checkHeaders looks at the names of a destination's own headers.
 func (l *loader) checkHeaders(at string, d *Destination) {
-	seen := map[string]string{}
+	seen, taken := map[string]string{}, setsHeaders(d.Auth, d.Sign)
 	for _, name := range slices.Sorted(maps.Keys(d.Headers)) {
 		header, canonical := child(at, name), http.CanonicalHeaderKey(name)
 		switch {
@@ -27,22 +27,13 @@ func (l *loader) checkHeaders(at string, d *Destination) {
 			l.errorf(header, "this header is set by wrapup itself")
 		case seen[canonical] != "":
 			l.errorf(header, "the same header as %q: capitals make no difference", seen[canonical])
-		case setsHeader(d.Auth) == canonical:
+		case slices.Contains(taken, canonical) && strings.HasPrefix(canonical, "Webhook-"):
+			l.errorf(header, "sign sets this header already")
+		case slices.Contains(taken, canonical):
 			l.errorf(header, "auth sets this header already")
 		}
 		seen[canonical] = name
 	}
-}
-
-// setsHeader names the header by which wrapup shows who it is, "" if there is none.
-func setsHeader(a *Auth) string {
-	switch {
-	case a == nil:
-		return ""
-	case a.Header != nil:
-		return http.CanonicalHeaderKey(a.Header.Name)
-	}
-	return "Authorization"
 }
 
 // headers gives the destination's own headers as the mapping takes them.
@@ -68,16 +59,13 @@ func (l *loader) secrets(d *Destination, at string) map[string]string {
 	return to
 }
 
-// checkMapping says what a destination's mapping asks for that this version doesn't do, and what the two of them together
-// can't promise.
+// checkMapping says what a destination's mapping asks for in vain, and what the two of them together can't promise.
 func (l *loader) checkMapping(d *Destination, at string) {
 	m := d.Compiled
 	if m == nil {
 		return
 	}
-	if o, err := m.OAuth2(); o != nil || err != nil {
-		l.errorf(child(at, "mapping"), "mapping %q gets its token by oauth2, which this version doesn't do yet", d.Mapping)
-	}
+	l.checkTokens(d, at)
 	if doubles := m.Doubles(); len(doubles) > 0 && d.Ambiguous == "retry" {
 		l.warnf(child(at, "ambiguous"), "after a lost answer %s of mapping %q is sent again, and can log the call twice; park leaves it to a person",
 			inWords(doubles), d.Mapping)

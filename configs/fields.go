@@ -36,7 +36,9 @@ func fieldsOf(t reflect.Type) (fields []field, later []string) {
 var (
 	secretType      = reflect.TypeFor[Secret]()
 	urlType         = reflect.TypeFor[URL]()
-	headerType      = reflect.TypeFor[HeaderValue]()
+	textType        = reflect.TypeFor[Text]()
+	keyType         = reflect.TypeFor[Key]()
+	secretsType     = reflect.TypeFor[Secrets]()
 	durationType    = reflect.TypeFor[Duration]()
 	rateType        = reflect.TypeFor[Rate]()
 	unmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
@@ -44,8 +46,8 @@ var (
 
 // isSecret says that a value of the type may come from elsewhere; open, that it needn't.
 func isSecret(t reflect.Type) (is, open bool) {
-	open = t == urlType || t == headerType
-	return open || t == secretType, open
+	open = t == urlType || t == textType
+	return open || t == secretType || t == keyType, open
 }
 
 // isLeaf says that a value of the type is one scalar, or a secret.

@@ -139,7 +139,11 @@ func (l *loader) resolve(v reflect.Value, path string) {
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			l.resolve(v.Index(i), item(path, i))
+			at := item(path, i)
+			if v.Type() == secretsType && !l.given(at) {
+				at = path // one that stands alone
+			}
+			l.resolve(v.Index(i), at)
 		}
 	case reflect.Map:
 		for _, key := range v.MapKeys() {
@@ -160,7 +164,7 @@ func (l *loader) resolve(v reflect.Value, path string) {
 // read reads one secret. What is wrong with it is said without any part of it.
 func (l *loader) read(s *held, path string) {
 	at := child(path, s.from)
-	if l.Placeholders && (s.from != fromLiteral || !s.open) {
+	if l.Placeholders && s.secret() {
 		s.value = placeholder(path)
 		return
 	}
@@ -185,7 +189,7 @@ func (l *loader) read(s *held, path string) {
 			s.value = l.secretFile(at, s.name, filepath.Join(dir, s.name))
 		}
 	}
-	if strings.ContainsFunc(s.value, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufeff' }) {
+	if !s.lines && strings.ContainsFunc(s.value, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufeff' }) {
 		l.errorf(at, "the secret holds a line break or another character that can't be sent")
 	}
 	l.wrong[path] = l.wrong[path] || l.wrong[at]
@@ -196,8 +200,8 @@ func placeholder(path string) string {
 	if _, name, ok := strings.Cut(path, "]."); ok {
 		path = name
 	}
-	if path == "url" {
-		return "https://«url»"
+	if path == "url" || path == "proxy" || strings.HasSuffix(path, ".token_url") {
+		return "https://«" + path + "»"
 	}
 	return "«" + path + "»"
 }

@@ -53,6 +53,7 @@ func (l *loader) mapping(d *Destination, at, dir string, files []string) *mappin
 			Text: l.text(when, child(at, "when"))},
 		ReadFile: l.tableReader(dir),
 		Secrets:  l.secrets(d, at), Headers: l.headers(d, at), Rate: mappings.Rate(d.Rate),
+		OAuth2: l.tokens(d, at),
 	}
 	if l.isWrong(child(at, "url")) {
 		opts.URL = unknownURL // there is one, and what is wrong with it was said

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"reflect"
 	"strings"
 )
 
@@ -32,8 +33,8 @@ type Secret struct {
 // held is what a Secret holds: where it comes from, its name there, and its value.
 type held struct {
 	from, name, value string
-	// open says that a literal is no secret.
-	open bool
+	// open says that a literal is no secret, lines that it may have several lines.
+	open, lines bool
 }
 
 // Value gives the secret, as it was when the configuration was loaded.
@@ -43,6 +44,9 @@ func (s Secret) Value() string {
 	}
 	return s.held.value
 }
+
+// secret says that the value is to be kept secret: all but texts that stand in the file where they need be no secret.
+func (h *held) secret() bool { return h.from != fromLiteral || !h.open }
 
 // IsZero says that no secret was given.
 func (s Secret) IsZero() bool { return s.held == nil }
@@ -129,14 +133,74 @@ func (u *URL) UnmarshalText(text []byte) error {
 
 func (u *URL) hold() *held { return u.address.held }
 
-// HeaderValue is the value of a header: a text, or a secret. It never prints itself either way.
-type HeaderValue struct{ Secret }
+// Text is a text that may be a secret, such as the value of a header. It never prints itself either way.
+type Text struct{ Secret }
 
 // UnmarshalText is that of Secret.
-func (h *HeaderValue) UnmarshalText(text []byte) error {
-	err := h.Secret.UnmarshalText(text)
-	if h.held != nil {
-		h.held.open = true
+func (t *Text) UnmarshalText(text []byte) error {
+	err := t.Secret.UnmarshalText(text)
+	if t.held != nil {
+		t.held.open = true
 	}
 	return err
 }
+
+// Key is a secret of several lines: a private key in PEM.
+type Key struct{ Secret }
+
+// UnmarshalText is that of Secret.
+func (k *Key) UnmarshalText(text []byte) error {
+	err := k.Secret.UnmarshalText(text)
+	if k.held != nil {
+		k.held.lines = true
+	}
+	return err
+}
+
+// Secrets are one secret or, while one replaces another, several of them. In the file they are a secret, or a list.
+type Secrets []Secret
+
+// Values gives the secrets.
+func (s Secrets) Values() []string {
+	values := make([]string, len(s))
+	for i := range s {
+		values[i] = s[i].Value()
+	}
+	return values
+}
+
+// secretsIn gives the values that are to be kept secret, wherever there are some in v.
+func secretsIn(v reflect.Value) (values []string) {
+	if h, ok := v.Addr().Interface().(holder); ok {
+		if s := h.hold(); s != nil && s.secret() && s.value != "" {
+			values = append(values, s.value)
+		}
+		return values
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			values = secretsIn(v.Elem())
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			values = append(values, secretsIn(v.Index(i))...)
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			entry := reflect.New(v.Type().Elem()).Elem()
+			entry.Set(v.MapIndex(key))
+			values = append(values, secretsIn(entry)...)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() && f.Tag.Get("yaml") != "-" {
+				values = append(values, secretsIn(v.Field(i))...)
+			}
+		}
+	}
+	return values
+}
+
+// SecretValues gives the values of all that is secret about the destination, so that they can be kept out of what is shown.
+func (d *Destination) SecretValues() []string { return secretsIn(reflect.ValueOf(d).Elem()) }

@@ -68,6 +68,9 @@ func (w *walker) value(n *yaml.Node, f field, path string, inList bool) (any, bo
 	switch {
 	case secret:
 		return w.secret(n, path, open)
+	case t == secretsType && n.Kind != yaml.SequenceNode:
+		v, ok := w.secret(n, path, false)
+		return []any{v}, ok
 	case isLeaf(t):
 		return w.scalar(n, f, path)
 	case isNull(n) && f.typ.Kind() != reflect.Pointer:
@@ -135,7 +138,7 @@ func (w *walker) list(n *yaml.Node, t reflect.Type, path string) (any, bool) {
 		at := item(path, i)
 		v, ok := w.value(c, field{typ: reflect.PointerTo(t)}, at, true)
 		if !ok {
-			v = map[string]any{}
+			v = empty(t)
 			w.wrong[at] = true
 		}
 		items[i] = v
@@ -155,13 +158,19 @@ func (w *walker) entries(n *yaml.Node, t reflect.Type, path string) (any, bool) 
 		switch {
 		case ok:
 			tree[key] = v
-		case isLeaf(t):
-			tree[key] = fromLiteral + ":" // there is one, and what is wrong with it was said
 		default:
-			tree[key] = map[string]any{}
+			tree[key] = empty(t)
 		}
 	}
 	return tree, true
+}
+
+// empty stands for a value of the type of which it was said what is wrong with it.
+func empty(t reflect.Type) any {
+	if isLeaf(t) {
+		return fromLiteral + ":"
+	}
+	return map[string]any{}
 }
 
 // pair is a key of a map and its value.

@@ -21,7 +21,7 @@ var may = map[string][]string{
 	"outbox":              {},
 	"mappings/source":     {},
 	"mappings":            {"connector", "mappings/source"},
-	"configs":             {"mappings", "mappings/source"},
+	"configs":             {"connector/target", "mappings", "mappings/source"}, // keys and certificates are checked by who uses them
 	"outbox/bolt":         {"outbox"},
 	"outbox/outboxtest":   {"outbox"},
 	"connector/nxcloud":   {"connector"},

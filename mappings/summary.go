@@ -18,8 +18,9 @@ type Summary struct {
 	Update []StepSummary `json:"update"`
 	// HasURL says that the mapping knows where its API is, and where tokens are had.
 	HasURL bool `json:"has_url"`
-	// OAuth2 and Session say that a token, or a login, comes first.
+	// OAuth2 and Session say that a token, or a login, comes first; Grant is the way to the token.
 	OAuth2  bool           `json:"oauth2"`
+	Grant   string         `json:"grant,omitempty"`
 	Session bool           `json:"session"`
 	Params  []ParamSummary `json:"params"`
 	Secrets []string       `json:"secrets"`
@@ -94,6 +95,9 @@ func summaryOf(m *Mapping) *Summary {
 		Name: m.name, Version: m.version, HasURL: m.hasURL(), OAuth2: m.oauth2 != nil, Session: m.session != nil,
 		Steps: summariesOf(m, m.create), Update: summariesOf(m, m.update),
 		Params: []ParamSummary{}, Secrets: []string{}, Tables: append([]string{}, m.TableFiles()...),
+	}
+	if m.oauth2 != nil {
+		s.Grant = m.oauth2.Grant
 	}
 	if secrets, ok := m.secrets.(object); ok {
 		for _, secret := range secrets {

@@ -21,7 +21,6 @@ import (
 	"wrapup/connector/finish"
 	"wrapup/connector/intake"
 	"wrapup/connector/nxcloud"
-	"wrapup/connector/target"
 	"wrapup/outbox"
 	"wrapup/outbox/bolt"
 )
@@ -73,8 +72,11 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return errors.Join(err, listener.Close())
 	}
 
-	lanes := d.lanes(store)
-	if err := restore(ctx, store, lanes); err != nil {
+	lanes, err := d.lanes(store)
+	if err == nil {
+		err = restore(ctx, store, lanes)
+	}
+	if err != nil {
 		return errors.Join(err, listener.Close(), socket.Close())
 	}
 	stopLanes := runLanes(ctx, lanes, fail)
@@ -164,29 +166,34 @@ func (d *daemon) destinations() []string {
 // lane is a destination's lane and its connections.
 type lane struct {
 	*deliver.Lane
-	client *target.Client
+	connection *connection
 }
 
 // lanes makes a lane for each destination.
-func (d *daemon) lanes(store *bolt.Store) []lane {
+func (d *daemon) lanes(store *bolt.Store) ([]lane, error) {
 	var lanes []lane
 	for i := range d.config.Destinations {
 		c := &d.config.Destinations[i]
-		client := target.New(target.Options{
-			Timeout: time.Duration(c.Timeout), Auth: authentication(c.Auth), Connections: c.Concurrency, UserAgent: "wrapup/" + version,
-		})
-		lanes = append(lanes, lane{client: client, Lane: deliver.New(deliver.Options{
-			Destination: deliver.Destination{
-				Name: c.Name, Mapping: c.Compiled, Sender: client, Concurrency: c.Concurrency,
-				Backoff:     outbox.Backoff{First: time.Duration(c.Retry.First), Max: time.Duration(c.Retry.Max)},
-				GiveUpAfter: time.Duration(c.Retry.GiveUpAfter),
-				RetryUnsure: c.Ambiguous == "retry",
-				SecretURL:   c.URL.Secret(),
-			},
-			Store: store, Now: time.Now, Random: rand.Float64, Logger: d.log, Grace: stopDelivery,
+		to, err := connect(c, store)
+		if err != nil {
+			return nil, connecting(c, err)
+		}
+		destination := deliver.Destination{
+			Name: c.Name, Mapping: c.Compiled, Sender: to.client, Concurrency: c.Concurrency,
+			Backoff:     outbox.Backoff{First: time.Duration(c.Retry.First), Max: time.Duration(c.Retry.Max)},
+			GiveUpAfter: time.Duration(c.Retry.GiveUpAfter),
+			RetryUnsure: c.Ambiguous == "retry",
+			SecretURL:   c.URL.Secret(),
+			TokenStore:  to.kept, Secrets: c.SecretValues(),
+		}
+		if to.tokens != nil {
+			destination.Tokens = to.tokens
+		}
+		lanes = append(lanes, lane{connection: to, Lane: deliver.New(deliver.Options{
+			Destination: destination, Store: store, Now: time.Now, Random: rand.Float64, Logger: d.log, Grace: stopDelivery,
 		})})
 	}
-	return lanes
+	return lanes, nil
 }
 
 // byName gives the lanes to whoever answers people.
@@ -214,6 +221,9 @@ func restore(ctx context.Context, store *bolt.Store, lanes []lane) error {
 		return nil
 	})
 	if errors.Is(err, outbox.ErrDamaged) { // it is in the log already
+		for _, l := range lanes {
+			l.Damaged()
+		}
 		return nil
 	}
 	return err
@@ -226,7 +236,7 @@ func runLanes(ctx context.Context, lanes []lane, fail context.CancelCauseFunc) (
 		end := start(ctx, fail, l.Run)
 		stops = append(stops, func() {
 			end()
-			l.client.Close()
+			l.connection.close()
 		})
 	}
 	return func() {
@@ -248,19 +258,6 @@ func (d *daemon) receiver(store *bolt.Store, engine *finish.Engine, clock finish
 		o.Sources = append(o.Sources, source)
 	}
 	return intake.New(o)
-}
-
-func authentication(a *configs.Auth) target.Auth {
-	switch {
-	case a == nil:
-		return nil
-	case a.Basic != nil:
-		return target.Basic(a.Basic.User, a.Basic.Password.Value())
-	case a.Header != nil:
-		return target.Header(a.Header.Name, a.Header.Value.Value())
-	default:
-		return target.Bearer(a.Bearer.Value())
-	}
 }
 
 // settings gives the configuration's rules of correlation.

@@ -313,7 +313,7 @@ func needsInWords(s *mappings.Summary) string {
 		needs = append(needs, "url")
 	}
 	if s.OAuth2 {
-		needs = append(needs, "auth: oauth2 (not done by this version)")
+		needs = append(needs, "auth: oauth2 ("+s.Grant+")")
 	}
 	if !s.OAuth2 && len(s.Secrets) == 0 {
 		needs = append(needs, "auth, if the API wants any")

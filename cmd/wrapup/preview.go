@@ -113,7 +113,8 @@ func (p previewing) usage() error {
 type bound struct {
 	*mappings.Mapping
 	from string
-	auth *configs.Auth
+	// destination is the one whose mapping it is, nil if there is none; its secrets say where they would stand.
+	destination *configs.Destination
 	// retries says that a request is sent again although that may do it twice.
 	retries bool
 	assumed []string
@@ -189,7 +190,7 @@ func (a *app) boundDestination(name string) (*bound, error) {
 			if from == builtIn {
 				from = "built in"
 			}
-			return &bound{Mapping: d.Compiled, from: from, auth: d.Auth, retries: d.Ambiguous == "retry"}, nil
+			return &bound{Mapping: d.Compiled, from: from, destination: d, retries: d.Ambiguous == "retry"}, nil
 		}
 		known = append(known, d.Name)
 	}

@@ -184,10 +184,15 @@ func show(e mappings.Exchange, m *bound, saved map[string]any) shown {
 		return s
 	case mappings.ActionAuth:
 		s.Reason = "a token is asked for first, as auth.oauth2 says"
+		if m.destination != nil {
+			s.Reason = "the token, once for all calls while it is good"
+			s.asks(m.destination)
+		}
 		return s
 	}
 	s.Method, s.URL, s.Repeat = a.Request.Method, readable(a.Request.URL), repeatInWords(a, m)
-	s.Headers = withAuth(a.Request.Header, m.auth)
+	s.Headers = readableHeaders(a.Request.Header)
+	s.authenticate(m.destination)
 	s.Body, s.text = bodyOf(a.Request.Body)
 	if e.Judgement == nil {
 		return s
@@ -210,26 +215,6 @@ func show(e mappings.Exchange, m *bound, saved map[string]any) shown {
 		s.Saved = json.RawMessage(encode(fresh))
 	}
 	return s
-}
-
-// withAuth gives the headers as they go out, with that by which wrapup shows who it is.
-func withAuth(h http.Header, auth *configs.Auth) http.Header {
-	to := http.Header{}
-	for name, values := range h {
-		for _, v := range values {
-			to[name] = append(to[name], readable(v))
-		}
-	}
-	switch {
-	case auth == nil:
-	case auth.Basic != nil:
-		to.Set("Authorization", "Basic "+auth.Basic.User+":"+auth.Basic.Password.Value()+" (in Base64)")
-	case auth.Header != nil:
-		to.Set(auth.Header.Name, auth.Header.Value.Value())
-	default:
-		to.Set("Authorization", "Bearer "+auth.Bearer.Value())
-	}
-	return to
 }
 
 // bodyOf gives a body for machines and for people.
@@ -335,7 +320,9 @@ func (s *shown) print(b *strings.Builder) {
 		return
 	case "auth":
 		b.WriteString(s.Reason + "\n")
-		return
+		if s.Method == "" {
+			return
+		}
 	case "session":
 		b.WriteString("the login, once for all calls\n")
 	default:
@@ -354,6 +341,9 @@ func (s *shown) print(b *strings.Builder) {
 		for line := range strings.SplitSeq(s.text, "\n") {
 			b.WriteString("   " + printable(line) + "\n")
 		}
+	}
+	if s.Kind == "auth" {
+		return
 	}
 	b.WriteString("\n")
 	if s.Verdict == "" {
