@@ -10,6 +10,7 @@ import (
 func (l *loader) checkTransport(at string, d *Destination) {
 	timeout := child(at, "timeout")
 	l.positive(timeout, d.Timeout)
+	l.positive(child(at, "probe"), d.Probe)
 	for key, of := range map[string]Duration{"connect_timeout": d.ConnectTimeout, "tls_timeout": d.TLSTimeout, "header_timeout": d.HeaderTimeout} {
 		if part := child(at, key); l.given(part) {
 			l.positive(part, of)

@@ -108,7 +108,7 @@ type Correlation struct {
 
 // Destination is where finished calls go.
 type Destination struct {
-	_ struct{} `later:"brake session was probe"`
+	_ struct{} `later:"brake session was"`
 
 	// Name of the destination: small letters, digits, "-" and "_". The backlog belongs to it. Required and unique.
 	Name string `yaml:"name"`
@@ -147,6 +147,8 @@ type Destination struct {
 	CA string `yaml:"ca,omitempty"`
 	// LinkLocal allows connections to link-local addresses and to the metadata services of clouds.
 	LinkLocal string `yaml:"link_local" default:"refuse" oneof:"refuse allow"`
+	// Probe is how often a destination that is in trouble is tried.
+	Probe Duration `yaml:"probe" default:"30s"`
 	// Params are the values that the mapping asks for.
 	Params map[string]any `yaml:"params,omitempty"`
 	// Retry is when a failed attempt is made again.

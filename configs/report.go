@@ -95,7 +95,7 @@ func (r *report) text(p place, path string) string {
 	case !matches(`^\s*(- )?\s*[a-z0-9_."-]+\s*:`, line): // it goes on with what began above
 		return ""
 	case matches(`^(sources|destinations)\[|^admin`, path) && !matches(`(^|\.)(name|kind|path|in|expect|hours|zone|within|mapping|when|`+
-		`concurrency|timeout|rate|brake|probe|ambiguous|retry|first|max|give_up_after|listen|socket)$`, path):
+		`concurrency|timeout|connect_timeout|tls_timeout|ca|link_local|rate|brake|probe|ambiguous|retry|first|max|give_up_after|listen|socket)$`, path):
 		return ""
 	}
 	return line

@@ -182,9 +182,9 @@ func (d *daemon) lanes(store *bolt.Store) ([]lane, error) {
 			Name: c.Name, Mapping: c.Compiled, Sender: to.client, Concurrency: c.Concurrency,
 			Backoff:     outbox.Backoff{First: time.Duration(c.Retry.First), Max: time.Duration(c.Retry.Max)},
 			GiveUpAfter: time.Duration(c.Retry.GiveUpAfter),
-			RetryUnsure: c.Ambiguous == "retry",
-			SecretURL:   c.URL.Secret(),
-			TokenStore:  to.kept, Secrets: c.SecretValues(),
+			RetryUnsure: c.Ambiguous == "retry", Probe: time.Duration(c.Probe),
+			SecretURL:  c.URL.Secret(),
+			TokenStore: to.kept, Secrets: c.SecretValues(),
 		}
 		if to.tokens != nil {
 			destination.Tokens = to.tokens
