@@ -69,3 +69,19 @@ func TestCheckWebhookSecret(t *testing.T) {
 	}
 	assert.ErrorContains(t, CheckKey([]byte("x")), "PEM")
 }
+
+// After a refusal nobody asks again for a while, unless a person says that something has changed.
+func TestRetryAfterARefusal(t *testing.T) {
+	to, got := tokens(t, TokenOptions{Grant: GrantClientCredentials, ClientID: "id", ClientSecret: "s"}, `400 {"error":"invalid_client"}`)
+	for range 3 {
+		_, _, err := to.Token(t.Context())
+		require.ErrorContains(t, err, "invalid_client")
+	}
+	assert.Len(t, *got, 1)
+	to.Retry()
+	for range 3 {
+		_, _, err := to.Token(t.Context())
+		require.ErrorContains(t, err, "invalid_client")
+	}
+	assert.Len(t, *got, 2)
+}
