@@ -186,6 +186,26 @@ func (l *loader) checkTokens(d *Destination, at string) {
 	l.checkGrant(d.Auth.OAuth2, how, at)
 }
 
+// checkRefreshTokens reports a refresh token that another destination has, too: each of them would use it up.
+func (l *loader) checkRefreshTokens(seen map[string]int, all []Destination, i int) {
+	d := &all[i]
+	if d.Compiled == nil || d.Auth == nil || d.Auth.OAuth2 == nil || l.Placeholders {
+		return
+	}
+	at := child(child(child(item("destinations", i), "auth"), "oauth2"), "refresh_token")
+	how, err := d.Compiled.OAuth2()
+	token := d.Auth.OAuth2.RefreshToken.Value()
+	if err != nil || how.Grant != mappings.GrantRefreshToken || how.RefreshTokens == mappings.Reusable || token == "" || l.isWrong(at) {
+		return
+	}
+	if first, ok := seen[token]; ok {
+		l.errorf(at, "%s has the same, and it can be used once: each destination needs one of its own, or refresh_tokens: reusable "+
+			"if this server doesn't rotate them", item("destinations", first))
+		return
+	}
+	seen[token] = i
+}
+
 // needed names what a grant can't do without, optional what it can make use of besides.
 func needed(grant string) []string {
 	switch grant {

@@ -26,7 +26,7 @@ func (l *loader) compile(c *Config) {
 		return
 	}
 	files := l.mappingFiles(c.MappingsDir)
-	used := map[string]bool{}
+	used, refresh := map[string]bool{}, map[string]int{}
 	for i := range c.Destinations {
 		d, at := &c.Destinations[i], item("destinations", i)
 		if d.Mapping == "" || l.isWrong(child(at, "mapping")) {
@@ -35,6 +35,7 @@ func (l *loader) compile(c *Config) {
 		used[d.Mapping] = true
 		d.Compiled = l.mapping(d, at, c.MappingsDir, files)
 		l.checkMapping(d, at)
+		l.checkRefreshTokens(refresh, c.Destinations, i)
 	}
 	for _, name := range files {
 		if !used[name] {

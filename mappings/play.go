@@ -85,10 +85,10 @@ func (c *Call) follow(a Action, j Judgement) bool {
 			c.Now = c.Now.Add(max(j.After, time.Second))
 		}
 	case VerdictReauth:
-		if c.Session == nil {
+		if c.Session == nil && c.Auth == nil {
 			return false
 		}
-		c.Session, c.Progress = nil, c.Progress.Fresh()
+		c.Session, c.Auth, c.Progress = nil, nil, c.Progress.Fresh()
 	case VerdictAmbiguous:
 		if !a.Lookup {
 			c.MaybeSent = including(c.MaybeSent, a.Step)

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -276,6 +277,30 @@ func TestKilledInMidRefresh(t *testing.T) {
 		}
 		assert.GreaterOrEqual(t, stored, 3)
 	})
+}
+
+// A refresh token belongs to the destination that used it, and to its name: under another one it isn't used a second time.
+func TestRenamedDestination(t *testing.T) {
+	g := newGranter(t, 1000)
+	s := tokenSite(t, g, "")
+	s.start()
+	s.accepted(unanswered("a")...)
+	s.eventually("the call to be taken", func() bool { return g.taken() == 1 })
+	require.Zero(t, s.terminate())
+	content, err := os.ReadFile(s.config)
+	require.NoError(t, err)
+	s.write("wrapup.yaml", strings.Replace(string(content), "name: crm", "name: crm2", 1))
+	s.start()
+	s.accepted(unanswered("b")...)
+	s.eventually("the destination to be paused", func() bool {
+		out, _ := s.run("destinations")
+		return strings.Contains(out, `crm2 is paused since`) && strings.Contains(out, `the configured refresh token was used by the destination "crm"`)
+	})
+	assert.Equal(t, 1, g.requests())
+	require.Zero(t, s.terminate())
+	s.grant(g)
+	s.start()
+	s.eventually("the call to be taken", func() bool { return g.taken() == 2 })
 }
 
 // settles waits until so many calls are taken, or a person is needed: then it is false.

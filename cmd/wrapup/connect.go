@@ -39,8 +39,12 @@ func connect(d *configs.Destination, store deliver.Store) (*connection, error) {
 		return nil, err
 	} else if how != nil {
 		c.asking = target.New(options)
-		c.kept = deliver.NewTokenStore(store, d.Name)
 		o := tokenOptions(d, how)
+		once := o.RefreshToken
+		if o.Reusable {
+			once = ""
+		}
+		c.kept = deliver.NewTokenStore(store, d.Name, once)
 		o.Store, o.Client, o.Now = c.kept, c.asking, time.Now
 		o.Parse = func(body []byte, status int) (bool, map[string]any) {
 			return d.Compiled.TokenRefused(mappings.Answer{Status: status, Body: body})

@@ -211,10 +211,13 @@ func restore(ctx context.Context, store *bolt.Store, lanes []lane) error {
 		name, ok := connector.ParseDestinationGroup(group)
 		for _, l := range lanes {
 			for _, item := range items {
-				if ok && l.Name == name {
+				switch {
+				case ok && l.Name == name:
 					if err := l.Restore(item); err != nil {
 						return err
 					}
+				case ok:
+					l.Elsewhere(name, item)
 				}
 			}
 		}

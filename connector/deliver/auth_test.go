@@ -230,7 +230,7 @@ func TestTokenStoreHoldsOneState(t *testing.T) {
 			store, err := bolt.Open(path, bolt.Options{})
 			require.NoError(t, err)
 			d := &disturbed{Store: store}
-			tokens := NewTokenStore(d, "crm")
+			tokens := NewTokenStore(d, "crm", "")
 			var items []string
 			require.NoError(t, store.Open(t.Context(), func(group string, list []outbox.Item) error {
 				require.Equal(t, connector.DestinationGroup("crm"), group)
@@ -278,7 +278,7 @@ func TestTokenStoreHoldsOneState(t *testing.T) {
 
 // What is damaged may have been the state: then nothing is taken for granted.
 func TestTokenStoreAfterDamage(t *testing.T) {
-	s := NewTokenStore(nil, "crm")
+	s := NewTokenStore(nil, "crm", "")
 	l := &Lane{Destination: Destination{TokenStore: s}}
 	l.Damaged()
 	_, err := s.Load(t.Context())

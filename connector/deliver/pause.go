@@ -74,6 +74,13 @@ func (l *Lane) Restore(item outbox.Item) error {
 	return nil
 }
 
+// Elsewhere looks at what an earlier process stored of another destination.
+func (l *Lane) Elsewhere(destination string, item outbox.Item) {
+	if l.TokenStore != nil {
+		l.TokenStore.other(destination, item)
+	}
+}
+
 // Damaged says that not all of what earlier processes stored could be read.
 func (l *Lane) Damaged() {
 	if l.TokenStore != nil {

@@ -32,17 +32,25 @@ type TokenStore struct {
 	// there names the items that are, or may be, in the store.
 	there []string
 	lost  bool
+	// refresh is the configured refresh token, if it may be used once, and elsewhere the other destination that used it.
+	refresh, elsewhere string
 }
 
-// NewTokenStore makes one for a destination. What earlier processes stored is handed to it by Lane.Restore.
-func NewTokenStore(store Store, destination string) *TokenStore {
-	return &TokenStore{store: store, group: connector.DestinationGroup(destination)}
+// NewTokenStore makes one for a destination, whose configured refresh token is given if each may be used only once. What
+// earlier processes stored is handed to it by Lane.Restore and Lane.Elsewhere.
+func NewTokenStore(store Store, destination, refresh string) *TokenStore {
+	return &TokenStore{store: store, group: connector.DestinationGroup(destination), refresh: refresh}
 }
 
 // Load gives the newest state.
 func (s *TokenStore) Load(context.Context) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.elsewhere != "" && !target.UsesRefreshToken(s.state, s.refresh) {
+		return nil, &target.TokenError{Verdict: target.Verdict{Kind: target.Down, Reason: fmt.Sprintf("the configured refresh token was used "+
+			"by the destination %q, whose name is another: using it a second time could end the access for good; "+
+			"grant the access anew and configure the refresh token that this gives", s.elsewhere)}}
+	}
 	if s.state == nil && s.lost {
 		return nil, target.ErrStateLost
 	}
@@ -90,6 +98,16 @@ func (s *TokenStore) restore(item outbox.Item) bool {
 		s.number, s.state = number, item.Body
 	}
 	return true
+}
+
+// other looks at an item of another destination: that one may have had the same refresh token, under a name that it doesn't
+// have any more.
+func (s *TokenStore) other(destination string, item outbox.Item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refresh != "" && strings.HasPrefix(item.ID, tokenItem) && target.UsesRefreshToken(item.Body, s.refresh) {
+		s.elsewhere = destination
+	}
 }
 
 // damaged says that something that is stored can't be read: if no state was restored, it may have been that.

@@ -14,7 +14,7 @@ import (
 // TokenStore keeps what must not be forgotten about a destination's tokens. It holds secrets.
 type TokenStore interface {
 	// Load gives what was saved last, nil if nothing was. An error that is ErrStateLost says that something may have been,
-	// and can't be read any more.
+	// and can't be read any more; a *TokenError says why there can't be a token.
 	Load(ctx context.Context) ([]byte, error)
 	// Save puts it in place of what was saved before. It is durable when Save returns nil; after an error either may be
 	// there.

@@ -84,6 +84,16 @@ func start(stored []byte, configured string, reusable bool) (tokenState, error) 
 
 const anew = "grant the access anew and configure the refresh token that this gives"
 
+// UsesRefreshToken says whether a stored state says of a configured refresh token that it is, or was, in use.
+func UsesRefreshToken(state []byte, token string) bool {
+	var s tokenState
+	if json.Unmarshal(state, &s) != nil {
+		return false
+	}
+	f := fingerprint(token)
+	return s.Origin == f || s.Refresh == token || slices.Contains(s.Spent, f)
+}
+
 // refresh gets a token by the refresh token, and whatever must be on disk before and after onto it.
 func (t *Tokens) refresh(ctx context.Context, now time.Time) error {
 	if err := t.load(ctx); err != nil || t.hasToken(now) {
@@ -154,6 +164,9 @@ func (t *Tokens) load(ctx context.Context) error {
 	stored, err := t.o.Store.Load(ctx)
 	if errors.Is(err, ErrStateLost) {
 		return t.lostState(ctx)
+	}
+	if known, ok := errors.AsType[*TokenError](err); ok {
+		return known
 	}
 	if err != nil {
 		return &TokenError{Verdict: Verdict{Kind: Retry, Reason: fmt.Sprintf("the stored refresh token can't be read: %v", err)}, Err: err}
