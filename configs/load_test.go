@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -41,6 +42,7 @@ func TestExample(t *testing.T) {
 		"etc/wrapup/wrapup.yaml":     &fstest.MapFile{Data: example},
 		"etc/wrapup/dialer.token":    &fstest.MapFile{Data: []byte("t0ken\n")},
 		"etc/wrapup/warehouse.token": &fstest.MapFile{Data: []byte("t0ken\n")},
+		"etc/wrapup/warehouse.sign":  &fstest.MapFile{Data: []byte("whsec_dDBrZW4gdDBrZW4gdDBrZW4gdDBrZW4=\n")},
 		"etc/wrapup/callbacks.url":   &fstest.MapFile{Data: []byte("https://hooks.example.com/t0ken\n")},
 		"etc/wrapup/callbacks.key":   &fstest.MapFile{Data: []byte("t0ken\n")},
 	})
@@ -64,6 +66,7 @@ func TestExample(t *testing.T) {
 		"etc/wrapup/mappings/other.txt": &fstest.MapFile{},
 		"etc/wrapup/dialer.token":       &fstest.MapFile{Data: []byte("t0ken\n")},
 		"etc/wrapup/warehouse.token":    &fstest.MapFile{Data: []byte("t0ken\n")},
+		"etc/wrapup/warehouse.sign":     &fstest.MapFile{Data: []byte("whsec_dDBrZW4gdDBrZW4gdDBrZW4gdDBrZW4=\n")},
 		"etc/wrapup/callbacks.url":      &fstest.MapFile{Data: []byte("https://hooks.example.com/t0ken\n")},
 		"etc/wrapup/callbacks.key":      &fstest.MapFile{Data: []byte("t0ken\n")},
 	})
@@ -72,6 +75,30 @@ func TestExample(t *testing.T) {
 		c.Destinations[i].Compiled, same.Destinations[i].Compiled = nil, nil
 	}
 	assert.Equal(t, c, same)
+}
+
+// What the example shows of more destinations is right, too, once its # is taken away.
+func TestExampleOfMoreDestinations(t *testing.T) {
+	example, err := os.ReadFile("wrapup.example.yaml")
+	require.NoError(t, err)
+	more := regexp.MustCompile(`(?m)^  #(-|(?:  )+[a-z#])`).ReplaceAllString(string(example), "  $1")
+	more = regexp.MustCompile(`(?m)^( {8})#`).ReplaceAllString(more, "$1")
+	files := fstest.MapFS{
+		"etc/wrapup/wrapup.yaml":              &fstest.MapFile{Data: []byte(more)},
+		"etc/wrapup/warehouse.sign":           &fstest.MapFile{Data: []byte("whsec_dDBrZW4gdDBrZW4gdDBrZW4gdDBrZW4=\n")},
+		"etc/wrapup/callbacks.url":            &fstest.MapFile{Data: []byte("https://hooks.example.com/t0ken\n")},
+		"etc/wrapup/mappings/desk.yaml":       &fstest.MapFile{Data: []byte("params: {group: {type: int}}\nsecrets: [key]\nsteps: [{name: log, path: /calls, body: {g: \"${params.group}\", k: \"${secrets.key}\"}}]\n")},
+		"etc/wrapup/mappings/salesforce.yaml": &fstest.MapFile{Data: []byte("url: \"${auth.instance_url}\"\nauth: {oauth2: {token_path: /token, grant: client_credentials}}\nsteps: [{name: log, path: /calls}]\n")},
+	}
+	for _, name := range []string{"dialer.token", "warehouse.token", "callbacks.key", "desk.password", "desk.key", "salesforce.secret", "hook.secret", "hook.refresh"} {
+		files["etc/wrapup/"+name] = &fstest.MapFile{Data: []byte("t0ken\n")}
+	}
+	c, problems := Load(withFiles(Input{Path: "/etc/wrapup/wrapup.yaml"}, files))
+	require.Empty(t, problems)
+	require.Len(t, c.Destinations, 5)
+	how, err := c.Destinations[4].Compiled.OAuth2()
+	require.NoError(t, err)
+	assert.Equal(t, "refresh_token calls:write https://api.example.com", how.Grant+" "+how.Scope+" "+how.Extra["audience"])
 }
 
 func TestDefaults(t *testing.T) {
