@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,14 +36,14 @@ type granter struct {
 	calls  map[string]int // by Idempotency-Key: how often a call was taken
 	refuse bool           // answers calls with what a CRM says that repeats what it was sent
 	left   int            // so many things happen yet until reached gets a token
-	at     string         // where a request for a token is stopped: arrived, rotated or answered
+	at     string         // where a request for a token is stopped: arrived, rotated, slow (until released) or answered
 	// reached gets a token when a request is there, and goes on when it may be given up.
-	reached chan struct{}
+	reached, release chan struct{}
 }
 
 func newGranter(t *testing.T, limit int) *granter {
 	g := &granter{t: t, live: map[string]bool{}, spent: map[string]bool{}, uses: map[string]int{}, calls: map[string]int{},
-		limit: limit, reached: make(chan struct{}, 64)}
+		limit: limit, reached: make(chan struct{}, 64), release: make(chan struct{})}
 	g.srv = httptest.NewServer(g)
 	t.Cleanup(func() {
 		g.srv.CloseClientConnections()
@@ -164,6 +165,10 @@ func (g *granter) token(w http.ResponseWriter, r *http.Request) {
 		g.reached <- struct{}{}
 		<-r.Context().Done()
 		return
+	}
+	if point == "slow" {
+		g.reached <- struct{}{}
+		<-g.release
 	}
 	_, _ = fmt.Fprintf(w, `{"access_token":%q,"refresh_token":%q,"expires_in":3600}`, access, next)
 	g.mu.Lock()
@@ -301,6 +306,25 @@ func TestRenamedDestination(t *testing.T) {
 	s.grant(g)
 	s.start()
 	s.eventually("the call to be taken", func() bool { return g.taken() == 2 })
+}
+
+// Who is told to stop in the middle of a refresh waits for the answer, and stores it.
+func TestStoppedInMidRefresh(t *testing.T) {
+	g := newGranter(t, 1000)
+	s := tokenSite(t, g, "")
+	g.stopAt("slow")
+	s.start()
+	s.accepted(unanswered("a")...)
+	<-g.reached
+	require.NoError(t, s.cmd.Process.Signal(syscall.SIGTERM))
+	s.eventually("the daemon to stop", func() bool { return strings.Contains(s.log.String(), `"stopping"`) })
+	close(g.release)
+	require.NoError(t, s.cmd.Wait())
+	s.cmd = nil
+	g.stopAt("")
+	s.start()
+	s.eventually("the call to be taken", func() bool { return g.taken() == 1 })
+	assert.Equal(t, 1, g.requests(), "its token was stored")
 }
 
 // settles waits until so many calls are taken, or a person is needed: then it is false.
