@@ -205,6 +205,30 @@ func TestTokens(t *testing.T) {
 	})
 }
 
+// The others go on as soon as a probe has told, also if a person resumed the destination while it was under way.
+func TestAfterAProbe(t *testing.T) {
+	for _, resumed := range []bool{false, true} {
+		virtual(t, fmt.Sprintf("resumed %t", resumed), func(t *testing.T) {
+			b := newBench(t, recordMapping(t), func(d *Destination) { d.Concurrency = 16 })
+			release := make(chan struct{})
+			b.will(status(401), hang(release), status(200))
+			for i := range 5 {
+				b.finish(fmt.Sprint("call", i))
+				time.Sleep(time.Millisecond)
+			}
+			time.Sleep(45 * time.Second)
+			require.Len(t, b.requests(), 2, "one pauses it, one probes")
+			if resumed {
+				require.NoError(t, b.lane.Resume(t.Context()))
+				time.Sleep(time.Second)
+			}
+			close(release)
+			time.Sleep(5 * time.Second)
+			assert.Len(t, b.requests(), 6)
+		})
+	}
+}
+
 // disturbed is a store whose commits fail as they are told.
 type disturbed struct {
 	Store
