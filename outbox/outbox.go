@@ -48,6 +48,15 @@ type Store interface {
 	// after the given key on, at most limit.
 	Tasks(ctx context.Context, queue string, buried bool, after Key, limit int) ([]Task, error)
 
+	// LastBuried gives the task of the queue that was buried at the latest time; false if none is buried. It costs the same
+	// however many are.
+	LastBuried(ctx context.Context, queue string) (task Task, ok bool, err error)
+
+	// Hasten makes those tasks of the queue due at the given time that would be due only after beyond, and says how many
+	// there were; due is not after beyond, or it is ErrInvalid. They keep their order. Claimed ones stay as they are. It
+	// looks at no others, however many wait. It is not atomic: after an error some may be due, and a repeat takes the rest.
+	Hasten(ctx context.Context, queue string, beyond, due time.Time) (n int, err error)
+
 	// Revive makes a buried task due at the given time, together with the Tx. Of one that is no longer buried there, the same
 	// is true as of a settled task.
 	Revive(ctx context.Context, buried Task, due time.Time, tx Tx) error

@@ -174,6 +174,20 @@ func (m *model) move(v modelMove) bool {
 	return true
 }
 
+// hasten makes the tasks due at due that would be due after beyond, and counts them.
+func (m *model) hasten(queue string, beyond, due time.Time) int {
+	var late []int
+	for _, i := range m.list(queue, false) {
+		if t := m.tasks[i]; !t.claimed && t.at.After(beyond) {
+			late = append(late, m.tasks[i].number)
+		}
+	}
+	for _, number := range late {
+		m.move(modelMove{number: number, to: &modelTask{at: due}})
+	}
+	return len(late)
+}
+
 // list gives the places in tasks of a queue's, in order.
 func (m *model) list(queue string, buried bool) []int {
 	var found []int

@@ -34,6 +34,7 @@ func runModel(t *testing.T, open OpenFunc) {
 			"settle":  p.settle,
 			"revive":  p.revive,
 			"repeat":  p.repeat,
+			"hasten":  p.hasten,
 			"claim":   p.claimSome,
 			"release": p.releaseOne,
 			"reopen":  func(*rapid.T) { p.restart() },
@@ -66,6 +67,14 @@ func (p *pair) compare(rt *rapid.T) {
 		d, err := p.Depth(p.ctx, q)
 		require.NoError(rt, err)
 		require.Equal(rt, p.model.claimed(q), d.Claimed)
+		buried, err := p.Tasks(p.ctx, q, true, outbox.Key{}, 1000)
+		require.NoError(rt, err)
+		last, ok, err := p.LastBuried(p.ctx, q)
+		require.NoError(rt, err)
+		require.Equal(rt, len(buried) > 0, ok)
+		if ok {
+			require.Equal(rt, buried[len(buried)-1], last)
+		}
 	}
 }
 
@@ -180,6 +189,16 @@ func (p *pair) repeat(rt *rapid.T) {
 		rt.Skip("nothing was done yet")
 	}
 	p.do(rt, rapid.SampledFrom(p.past[max(0, len(p.past)-5):]).Draw(rt, "change"))
+}
+
+func (p *pair) hasten(rt *rapid.T) {
+	q := rapid.SampledFrom([]string{"p", "q"}).Draw(rt, "queue")
+	second := rapid.IntRange(-1, 6).Draw(rt, "beyond")
+	beyond, due := at(second), at(rapid.IntRange(-2, second).Draw(rt, "due"))
+	want := p.model.hasten(q, beyond, due)
+	n, err := p.Hasten(p.ctx, q, beyond, due)
+	require.NoError(rt, err)
+	require.Equal(rt, want, n)
 }
 
 func (p *pair) claimSome(rt *rapid.T) {

@@ -29,6 +29,7 @@ func Run(t *testing.T, open OpenFunc) {
 		{"history", historyTests},
 		{"tasks", taskTests},
 		{"settle", settleTests},
+		{"hasten", hastenTests},
 		{"store", storeTests},
 	} {
 		t.Run(part.name, func(t *testing.T) {
