@@ -132,6 +132,9 @@ type Destination struct {
 	Rate Rate `yaml:"rate,omitempty"`
 	// Concurrency is how many calls are sent at the same time, 1 to 256.
 	Concurrency int `yaml:"concurrency" default:"4"`
+	// NewestFirst is the share of calls that are taken from the fresh end while several wait: the rest is taken from the old
+	// end. So after an outage today's calls don't wait for yesterday's. 0% is strictly oldest first.
+	NewestFirst Percent `yaml:"newest_first" default:"50%"`
 	// Timeout of one request, from connecting to the last byte of the answer.
 	Timeout Duration `yaml:"timeout" default:"30s"`
 	// ConnectTimeout is for DNS and TCP, TLSTimeout for the handshake; each is 10s if nothing is said. HeaderTimeout is from

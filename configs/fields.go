@@ -40,6 +40,7 @@ var (
 	keyType         = reflect.TypeFor[Key]()
 	secretsType     = reflect.TypeFor[Secrets]()
 	durationType    = reflect.TypeFor[Duration]()
+	percentType     = reflect.TypeFor[Percent]()
 	rateType        = reflect.TypeFor[Rate]()
 	unmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
@@ -68,6 +69,11 @@ func (f field) parse(text string) (any, error) {
 			}
 		}
 		return nil, fmt.Errorf("%q: expected %s%s", text, anyOf(f.oneOf), source.Suggest(text, f.oneOf))
+	case f.typ == percentType:
+		if _, err := ParsePercent(text); err != nil {
+			return nil, fmt.Errorf("%q: %w", text, err)
+		}
+		return text, nil
 	case f.typ.Kind() == reflect.Int:
 		n, err := strconv.Atoi(text)
 		if err != nil {

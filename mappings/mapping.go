@@ -104,6 +104,17 @@ func (m *Mapping) Version() string { return m.version }
 // Wait is how long a finished call is held before the first request.
 func (m *Mapping) Wait() time.Duration { return m.wait }
 
+// LongestDelay is the longest time that the mapping itself can put off a request: its wait, or the lag of a lookup.
+func (m *Mapping) LongestDelay() time.Duration {
+	longest := m.wait
+	for _, list := range [][]*step{m.create, m.update} {
+		for _, s := range list {
+			longest = max(longest, s.lag)
+		}
+	}
+	return longest
+}
+
 // SkipOlderThan is the age from which calls are not sent any more; 0 is never. Next obeys it by itself.
 func (m *Mapping) SkipOlderThan() time.Duration { return m.skipOlderThan }
 

@@ -179,7 +179,7 @@ func (d *daemon) lanes(store *bolt.Store) ([]lane, error) {
 			return nil, connecting(c, err)
 		}
 		destination := deliver.Destination{
-			Name: c.Name, Mapping: c.Compiled, Sender: to.client, Concurrency: c.Concurrency,
+			Name: c.Name, Mapping: c.Compiled, Sender: to.client, Concurrency: c.Concurrency, NewestFirst: int(c.NewestFirst),
 			Backoff:     outbox.Backoff{First: time.Duration(c.Retry.First), Max: time.Duration(c.Retry.Max)},
 			GiveUpAfter: time.Duration(c.Retry.GiveUpAfter),
 			RetryUnsure: c.Ambiguous == "retry", Probe: time.Duration(c.Probe),

@@ -29,12 +29,16 @@ type desk struct {
 }
 
 // idle is a lane that does nothing.
-type idle struct{ paused string }
+type idle struct {
+	paused string
+	flow   connector.Flow
+}
 
 func (l *idle) Paused() (reason string, since time.Time, held bool) {
 	return l.paused, t0, l.paused != ""
 }
 func (l *idle) Pause(_ context.Context, reason string) error { l.paused = reason; return nil }
+func (l *idle) Flow(int) connector.Flow                      { return l.flow }
 func (l *idle) Resume(context.Context) error                 { l.paused = ""; return nil }
 
 func newDesk(t *testing.T) *desk {

@@ -245,5 +245,8 @@ func (s Source) line(ctx context.Context, task outbox.Task) (line ListedDelivery
 	default:
 		line.State = d.State
 	}
+	if !task.Buried { // the queue decides; what stands in the row may be from before a clock was set right
+		line.Next = connector.TimeOf(task.Due)
+	}
 	return line, true
 }

@@ -41,7 +41,15 @@ type DestinationStatus struct {
 	// Finished and Delivered are of the calls that were finished today (UTC).
 	Finished  int64 `json:"finished_today"`
 	Delivered int64 `json:"delivered_today"`
-	// LastError is why the last delivery failed of those that are waiting, dead or parked; LastErrorAt is when.
+	// PerMinute is how many deliveries a minute were delivered in the last minutes; null if that wasn't measured, or not
+	// for long enough.
+	PerMinute *float64 `json:"per_minute"`
+	// DrainSeconds is how long it takes until nothing waits any more, as the backlog has shrunk in the last minutes; null if
+	// that can't be known. Drain says it in words, or why it can't.
+	DrainSeconds *float64 `json:"drain_seconds"`
+	Drain        string   `json:"drain"`
+	// LastError is why the last attempt failed, as far as the daemon that runs and the deliveries that wait, are dead or
+	// parked can tell; LastErrorAt is when.
 	LastError   string         `json:"last_error"`
 	LastErrorAt connector.Time `json:"last_error_at"`
 }
@@ -76,6 +84,7 @@ func (s Source) DestinationStatus(ctx context.Context) ([]DestinationStatus, err
 		if out[i].LastError, out[i].LastErrorAt, err = s.lastError(ctx, name); err != nil {
 			return nil, err
 		}
+		s.flow(&out[i])
 	}
 	today := outbox.DayOf(s.Now())
 	for _, day := range days {
@@ -124,7 +133,8 @@ func (s Source) lane(d *DestinationStatus) {
 // errorSample is how many of the waiting deliveries are asked for their last error.
 const errorSample = 20
 
-// lastError looks for the latest failure: of the first waiting deliveries, and of the one that was set aside last.
+// lastError looks for the latest failure: of the first waiting deliveries, and of the one that was set aside last. It
+// costs the same however many there are.
 func (s Source) lastError(ctx context.Context, queue string) (reason string, at connector.Time, err error) {
 	look := func(task outbox.Task) {
 		entry, err := s.Store.Entry(ctx, task.Ref)
@@ -152,21 +162,12 @@ func (s Source) lastError(ctx context.Context, queue string) (reason string, at 
 	for _, task := range waiting {
 		look(task)
 	}
-	var last *outbox.Task
-	for after, more := (outbox.Key{}), true; more; {
-		const page = 5000
-		buried, err := s.Store.Tasks(ctx, queue, true, after, page)
-		if err != nil && !errors.Is(err, outbox.ErrDamaged) {
-			return "", 0, err
-		}
-		if n := len(buried); n > 0 {
-			last = &buried[n-1]
-			after = last.Key
-		}
-		more = len(buried) == page
+	last, ok, err := s.Store.LastBuried(ctx, queue)
+	if err != nil && !errors.Is(err, outbox.ErrDamaged) {
+		return "", 0, err
 	}
-	if last != nil {
-		look(*last)
+	if ok {
+		look(last)
 	}
 	return reason, at, nil
 }

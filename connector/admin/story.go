@@ -18,6 +18,7 @@ type Store interface {
 	Tasks(ctx context.Context, queue string, buried bool, after outbox.Key, limit int) ([]outbox.Task, error)
 	Counts(ctx context.Context, day outbox.Day) (map[string]int64, error)
 	Depth(ctx context.Context, queue string) (outbox.Depth, error)
+	LastBuried(ctx context.Context, queue string) (task outbox.Task, ok bool, err error)
 	Days(ctx context.Context) ([]outbox.Day, error)
 	Walk(ctx context.Context, day outbox.Day, after uint64, limit int) ([]outbox.Entry, error)
 
@@ -35,6 +36,8 @@ type Lane interface {
 	Pause(ctx context.Context, reason string) error
 	// Resume ends a pause, whoever or whatever began it.
 	Resume(ctx context.Context) error
+	// Flow says how fast deliveries leave the lane lately, where so many wait now.
+	Flow(waiting int) connector.Flow
 }
 
 // Live is what is not in the history: open calls and what the agents do.

@@ -61,7 +61,8 @@ func (w *work) settled(ctx context.Context) (released bool, err error) {
 
 // attempt runs the mapping's steps from the first that is not done, until the delivery is settled.
 func (w *work) attempt(ctx context.Context) error {
-	if due := w.call.FinishedAt.Time().Add(w.mapping.Wait()); w.delivery.Done == 0 && w.now().Before(due) {
+	finished := w.call.FinishedAt.Time()
+	if due := finished.Add(w.mapping.Wait()); w.delivery.Done == 0 && w.now().Before(due) && !finished.After(w.now()) {
 		return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the mapping waits for late events first", due: due})
 	}
 	w.begin()
@@ -75,6 +76,7 @@ func (w *work) attempt(ctx context.Context) error {
 		action, err := w.mapping.Next(call)
 		if err != nil { // a template that can't be rendered for this record never will be: no hot loop
 			w.log.Error("a call can't be rendered; it is dead", "call_id", record.CallID, "error", err)
+			w.flow.failed(w.now(), err.Error())
 			return w.settle(ctx, ending{state: connector.DeliveryDead, reason: err.Error(), of: w.letGo(record)})
 		}
 		settled := false
@@ -217,14 +219,16 @@ func (w *work) hold(ctx context.Context, action mappings.Action) error {
 // send sends one step's request, unless it may have been sent before and must not be repeated, and does what the answer
 // says. settled is false if the next step is to be done now.
 func (w *work) send(ctx context.Context, record *connector.Record, call mappings.Call, action mappings.Action, login int) (settled bool, err error) {
-	since, maybeSent := w.delivery.Unsure[action.Step]
+	_, maybeSent := w.delivery.Unsure[action.Step]
+	since, known := w.unsureSince(action.Step)
 	safe := action.Repeat.Safe || action.NotThere ||
-		action.Repeat.Within > 0 && (!maybeSent || w.now().Sub(since.Time()) < action.Repeat.Within)
+		action.Repeat.Within > 0 && (!maybeSent || known && w.now().Sub(since) < action.Repeat.Within)
 	if maybeSent && !safe && !w.RetryUnsure && !w.delivery.Insist {
 		return true, w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: step " + action.Step +
 			" was sent and its answer is not known; sending it again could log the call twice"})
 	}
-	if due := w.delivery.Unsure[action.Finds].Time().Add(action.Lag); action.Finds != "" && w.now().Before(due) {
+	since, _ = w.unsureSince(action.Finds)
+	if due := since.Add(action.Lag); action.Finds != "" && w.now().Before(due) {
 		return true, w.settle(ctx, ending{state: connector.DeliveryWaiting, due: due,
 			reason: "step " + action.Finds + " may have been done; whether it was, the CRM can be asked after " + action.Lag.String()})
 	}

@@ -70,6 +70,7 @@ func (w *work) load(ctx context.Context) (err error) {
 		}
 	}
 	w.progress = w.progress.Fresh()
+	w.present()
 	return nil
 }
 
@@ -174,7 +175,7 @@ type ending struct {
 // settle ends the claim.
 func (w *work) settle(ctx context.Context, e ending) error {
 	var outcome outbox.Outcome
-	return w.write(ctx, func(ctx context.Context, tx outbox.Tx) error {
+	err := w.write(ctx, func(ctx context.Context, tx outbox.Tx) error {
 		return w.store.Settle(ctx, w.task, outcome, tx)
 	}, func() (outbox.Tx, error) {
 		outcome = outbox.Done()
@@ -205,6 +206,13 @@ func (w *work) settle(ctx context.Context, e ending) error {
 		}
 		return tx, err
 	})
+	if err == nil && w.delivery.State != connector.DeliveryWaiting {
+		w.flow.left(w.now(), w.delivery.State, func() int {
+			depth, _ := w.store.Depth(ctx, w.Name) // a store that is being closed tells nothing
+			return depth.Waiting
+		})
+	}
+	return err
 }
 
 // shownURL is the address as it may be stored and shown: without query, and not at all if it is a secret itself.

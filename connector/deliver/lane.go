@@ -24,6 +24,8 @@ type Store interface {
 	Release(task outbox.Task)
 	Ready(queue string) <-chan struct{}
 	Entry(ctx context.Context, ref outbox.Ref) (outbox.Entry, error)
+	Depth(ctx context.Context, queue string) (outbox.Depth, error)
+	Hasten(ctx context.Context, queue string, beyond, due time.Time) (int, error)
 }
 
 // Sender sends one request; a *target.Client does. Its error is a *target.Error.
@@ -37,6 +39,8 @@ type Destination struct {
 	// Mapping is the one to begin with, see SetMapping.
 	Mapping *mappings.Mapping
 	Sender  Sender
+	// NewestFirst is the share of claims, in percent, that take the newest call that is due; the others take the oldest.
+	NewestFirst int
 	// Concurrency is how many calls are sent at the same time.
 	Concurrency int
 	Backoff     outbox.Backoff
@@ -81,7 +85,9 @@ type Lane struct {
 	started time.Time
 	gate    gate
 	woken   chan struct{} // something changed that the lane may be waiting for
-	turns   int           // of claims, for the share of fresh calls
+	// turn adds up NewestFirst: a claim that makes it a hundred takes the newest call.
+	turn    int
+	flow    flow
 	session session
 	limits  limits
 	// renewals are of tokens that were refused, secrets the destination's, as they are spelled.
@@ -104,6 +110,7 @@ func New(o Options) *Lane {
 		log:     o.Logger.With("destination", o.Destination.Name),
 		started: o.Now(), woken: make(chan struct{}, 1), session: session{turn: make(chan struct{}, 1)},
 		gate: gate{probe: o.Destination.Probe, brake: o.Destination.Mapping.Brake()}, doubles: o.Destination.Mapping.Doubles(),
+		flow:   flow{begun: o.Now()},
 		limits: limits{all: limiter(o.Destination.Mapping.Rate()), steps: map[string]*rate.Limiter{}},
 	}
 	l.mapping.Store(o.Destination.Mapping)
@@ -141,6 +148,9 @@ func (l *Lane) Run(ctx context.Context) error {
 	defer working.Wait()
 	for range l.Concurrency {
 		free <- struct{}{}
+	}
+	if err := l.clamp(ctx); err != nil {
+		return err
 	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -198,11 +208,12 @@ func (l *Lane) claim(ctx context.Context) (task *outbox.Task, probe bool, wait t
 	if wait := l.gate.wait(now); wait > 0 {
 		return nil, false, wait, nil
 	}
-	// Every other claim takes the freshest call: after an outage sales sees today's calls while yesterday's are caught up.
+	// A share of the claims takes the freshest call: after an outage sales sees today's calls while yesterday's are caught
+	// up. But each probe is another call.
 	order := outbox.OldestFirst
-	if paused, _, _ := l.gate.state(); paused == "" { // but each probe is another call
-		if l.turns++; l.turns%2 == 0 {
-			order = outbox.NewestFirst
+	if paused, _, _ := l.gate.state(); paused == "" {
+		if l.turn += l.NewestFirst; l.turn >= 100 {
+			order, l.turn = outbox.NewestFirst, l.turn-100
 		}
 	}
 	tasks, next, err := l.store.Claim(ctx, l.Name, now, 1, order)

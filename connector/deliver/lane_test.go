@@ -46,7 +46,7 @@ func newBench(t *testing.T, mapping *mappings.Mapping, change func(*Destination)
 	b := &bench{t: t, path: filepath.Join(t.TempDir(), "wrapup.db"), began: time.Now()}
 	b.options = Options{
 		Destination: Destination{
-			Name: "crm", Mapping: mapping, Sender: b, Concurrency: 1,
+			Name: "crm", Mapping: mapping, Sender: b, Concurrency: 1, NewestFirst: 50,
 			Backoff: outbox.Backoff{First: 4 * time.Second, Max: time.Minute}, GiveUpAfter: time.Hour,
 		},
 		Now: time.Now, Random: func() float64 { return 0.999999999 }, Logger: slog.New(slog.DiscardHandler), Grace: 5 * time.Second,
@@ -172,9 +172,12 @@ func hang(release <-chan struct{}) func(context.Context) (*target.Answer, error)
 }
 
 // finish puts a call with one delivery into the store, as the finish does.
-func (b *bench) finish(id string) outbox.Ref {
+func (b *bench) finish(id string) outbox.Ref { b.t.Helper(); return b.finishedAt(0, id) }
+
+// finishedAt is finish by a clock that is ahead.
+func (b *bench) finishedAt(ahead time.Duration, id string) outbox.Ref {
 	b.t.Helper()
-	call := connector.Call{FinishedAt: connector.TimeOf(time.Now()), Revisions: []connector.Revision{{Record: connector.Record{CallID: id, UUID: id, Attempt: 1, Revision: 1, Outcome: connector.OutcomeConnected}}}}
+	call := connector.Call{FinishedAt: connector.TimeOf(time.Now().Add(ahead)), Revisions: []connector.Revision{{Record: connector.Record{CallID: id, UUID: id, Attempt: 1, Revision: 1, Outcome: connector.OutcomeConnected}}}}
 	body, err := json.Marshal(&call)
 	require.NoError(b.t, err)
 	row, err := (&connector.Delivery{State: connector.DeliveryWaiting, Wanted: 1}).Encode()

@@ -65,6 +65,9 @@ func (w *work) judged(ctx context.Context, record *connector.Record, action mapp
 	if v.Unsent || action.Kind != mappings.ActionSend {
 		met.step = ""
 	}
+	if v.Kind != stopped && v.Kind != target.Done {
+		w.flow.failed(now, v.Reason)
+	}
 	switch v.Kind {
 	case stopped:
 		return false, context.Canceled
