@@ -216,6 +216,9 @@ func (b *batch) finish() error {
 			return fmt.Errorf("writing the counter %q: %w", c.name, err)
 		}
 	}
+	if err := b.writeDepths(); err != nil {
+		return err
+	}
 	meta := b.tx.Bucket([]byte(metaBucket))
 	if meta == nil {
 		return errors.New("the bucket meta is gone")

@@ -6,6 +6,7 @@
 //	open                        seq → item (group, id, body): the open groups, in the order in which they came
 //	queues/<queue>/due          time seq → ref of the entry
 //	queues/<queue>/buried       the same, by the time it was buried
+//	queues/<queue>/depth        how many tasks the two have
 //	days/<YYYY-MM-DD>/entries   seq → entry (version, group, id, body)
 //	days/<YYYY-MM-DD>/rows      seq name → row (version, body)
 //	days/<YYYY-MM-DD>/groups    length group seq → id: finds the entries of a group
@@ -27,6 +28,11 @@
 //
 // What is in memory (which items are open, which tasks are claimed, how many tasks there are) changes after the commit,
 // never before. It is rebuilt from the file by [Open].
+//
+// # Starts
+//
+// A start after a clean stop takes as long however large the file is: how many tasks there are, and which pages are free, is
+// written down. After a crash the free pages are found by going through the file once.
 //
 // # When the disk fails
 //

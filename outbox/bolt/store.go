@@ -274,12 +274,31 @@ func (s *Store) shut() error {
 	s.underway.Wait()
 	close(s.requests) // nobody sends any more: senders are under way until they have their answer
 	<-s.finished
+	s.keepFreelist()
 	err := s.db.Close()
 	s.codec.close()
 	if err != nil {
 		return fmt.Errorf("closing the store %s: %w", s.path, err)
 	}
 	return nil
+}
+
+// keepFreelist writes down which pages of the file are free, so that the next start need not look at all of the others to
+// find out. While the store is in use that isn't done: it would cost each commit more than a start after a crash takes.
+func (s *Store) keepFreelist() {
+	select {
+	case <-s.broken:
+		return
+	default:
+	}
+	if s.readOnly {
+		return
+	}
+	s.db.NoFreelistSync = false
+	if err := s.db.Update(func(*bbolt.Tx) error { return nil }); err != nil {
+		// Nothing that counts was to be written: all there is was committed before.
+		s.log.Warn("which pages of the store are free can't be written down; the next start takes longer", "path", s.path, "error", err)
+	}
 }
 
 // enter begins a call, and s.underway.Done ends it.

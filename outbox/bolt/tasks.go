@@ -63,25 +63,6 @@ func (s *Store) knownQueue(name string) *queue {
 	return s.queues[name]
 }
 
-// loadQueues counts the tasks. It looks at the heads of pages only: a million tasks take a few milliseconds.
-func (s *Store) loadQueues(tx *bbolt.Tx) {
-	queues := tx.Bucket([]byte(queuesBucket))
-	c := queues.Cursor()
-	for name, v := c.First(); name != nil; name, v = c.Next() {
-		if v != nil {
-			continue // no bucket
-		}
-		q := s.queue(string(name))
-		b := queues.Bucket(name)
-		if due := b.Bucket([]byte(dueBucket)); due != nil {
-			q.waiting = due.Stats().KeyN
-		}
-		if buried := b.Bucket([]byte(buriedBucket)); buried != nil {
-			q.buried = buried.Stats().KeyN
-		}
-	}
-}
-
 // publish tells the queues what was committed.
 func (s *Store) publish(effects []effect) {
 	for _, e := range effects {
