@@ -23,6 +23,7 @@ demo: build ## See it work: one call, from the dialer's events to the CRM
 test: ## Run all tests, with the race detector
 	go test -race -timeout 8m ./...
 	go test ./connector/correlate -rapid.checks=10000
+	go test ./connector/deliver -run ABacklog
 
 .PHONY: test-long
 test-long: ## Kill the daemon fifty times under load, instead of the twenty of make test
