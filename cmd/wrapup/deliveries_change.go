@@ -221,11 +221,20 @@ func (d *changing) consent(list []admin.ListedDelivery) error {
 			flags = "--parked-too"
 		}
 	}
-	in, ok := d.command.InOrStdin().(*os.File)
+	if err := d.agrees(d.command, question, flags); err != nil {
+		return err
+	}
+	d.parkedToo = true
+	return nil
+}
+
+// agrees asks a person, and gives an error unless the answer is yes. flags is what stands for it where nobody can be asked.
+func (a *app) agrees(c *cobra.Command, question, flags string) error {
+	in, ok := c.InOrStdin().(*os.File)
 	if !ok || !isTerminal(in) || isNull(in) {
 		return fmt.Errorf("%s Nobody can be asked here: %s is the answer; nothing was changed", question, flags)
 	}
-	fmt.Fprintf(d.err, "%s [y/N] ", question)
+	fmt.Fprintf(a.err, "%s [y/N] ", question)
 	line, err := bufio.NewReader(in).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
@@ -233,7 +242,6 @@ func (d *changing) consent(list []admin.ListedDelivery) error {
 	if reply := strings.ToLower(strings.TrimSpace(line)); reply != "y" && reply != "yes" {
 		return errors.New("nothing was changed")
 	}
-	d.parkedToo = true
 	return nil
 }
 

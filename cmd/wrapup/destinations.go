@@ -17,7 +17,7 @@ func (a *app) destinations() *cobra.Command {
 	format := output("text")
 	c := &cobra.Command{
 		Use:   "destinations",
-		Short: "How the destinations are doing; pause and resume them",
+		Short: "How the destinations are doing; test, pause and resume them",
 		Long: `Destinations lists where calls are delivered to: whether deliveries go on, how many wait, when the first of them is or
 was due, how many were delivered a minute in the last five minutes, when nothing will wait any more if it goes on like
 that, how many are dead or parked, how many of the calls that were finished today (UTC) are delivered, and the latest error.
@@ -25,7 +25,7 @@ Where the last minutes don't tell when nothing will wait, it says why.
 
 A destination in trouble is paused, and tried again now and then, until it answers. One that is held waits for a person:
 wrapup destinations resume NAME.`,
-		Example: "  wrapup destinations\n  wrapup destinations pause crm --reason \"maintenance until 18:00\"\n  wrapup destinations resume crm",
+		Example: "  wrapup destinations\n  wrapup destinations test crm\n  wrapup destinations pause crm --reason \"maintenance until 18:00\"\n  wrapup destinations resume crm",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("%s has no command %q (see %[1]s --help)", c.CommandPath(), args[0])}
@@ -43,7 +43,7 @@ wrapup destinations resume NAME.`,
 		},
 	}
 	c.Flags().VarP(&format, "output", "o", "text or json")
-	c.AddCommand(a.destinationsPause(), a.destinationsResume())
+	c.AddCommand(a.destinationsTest(), a.destinationsPause(), a.destinationsResume())
 	return c
 }
 

@@ -37,10 +37,14 @@ func main() {
 const (
 	exitFailed = 1 // it was tried and failed, or what was checked is wrong
 	exitUsage  = 2 // the command line is wrong
+	exitUntold = 3 // nothing failed, but what was asked for could not be tried
 )
 
 // errReported says that what went wrong has been printed already.
 var errReported = errors.New("reported")
+
+// errUntested says that what was asked for could not be tried, which has been printed already.
+var errUntested = fmt.Errorf("%w: untested", errReported)
 
 // usageError is a command line that can't be meant.
 type usageError struct{ error }
@@ -49,6 +53,9 @@ func exitCode(err error) int {
 	var usage usageError
 	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") { // cobra has no type for it
 		return exitUsage
+	}
+	if errors.Is(err, errUntested) {
+		return exitUntold
 	}
 	return exitFailed
 }

@@ -73,5 +73,5 @@ func (s *shown) asks(d *configs.Destination) {
 	if o.Basic {
 		s.Headers.Set("Authorization", "Basic "+o.ClientID+":"+o.ClientSecret+" (in Base64)")
 	}
-	s.Body, s.text = bodyOf(r.Body)
+	s.Body = bodyOf(r.Body)
 }

@@ -54,8 +54,8 @@ type shown struct {
 	Method  string      `json:"method,omitempty"`
 	URL     string      `json:"url,omitempty"`
 	Headers http.Header `json:"headers,omitempty"`
-	// Body is JSON as it is, anything else as a text.
-	Body any `json:"body,omitempty"`
+	// Body is JSON as it is, anything else as a text in JSON.
+	Body json.RawMessage `json:"body,omitempty"`
 	// Status is that of the answer, 0 if there was none or it is assumed.
 	Status  int             `json:"status,omitempty"`
 	Answer  string          `json:"answer,omitempty"`
@@ -67,7 +67,6 @@ type shown struct {
 	Saved   json.RawMessage `json:"saved,omitempty"`
 	// Reason says why a call is held.
 	Reason string `json:"reason,omitempty"`
-	text   string
 }
 
 func (p *preview) assume(what string) { p.Assumed = append(p.Assumed, what) }
@@ -193,7 +192,7 @@ func show(e mappings.Exchange, m *bound, saved map[string]any) shown {
 	s.Method, s.URL, s.Repeat = a.Request.Method, readable(a.Request.URL), repeatInWords(a, m)
 	s.Headers = readableHeaders(a.Request.Header)
 	s.authenticate(m.destination)
-	s.Body, s.text = bodyOf(a.Request.Body)
+	s.Body = bodyOf(a.Request.Body)
 	if e.Judgement == nil {
 		return s
 	}
@@ -217,17 +216,28 @@ func show(e mappings.Exchange, m *bound, saved map[string]any) shown {
 	return s
 }
 
-// bodyOf gives a body for machines and for people.
-func bodyOf(body []byte) (v any, text string) {
-	if body == nil {
-		return nil, ""
+// bodyOf gives a body for machines.
+func bodyOf(body []byte) json.RawMessage {
+	switch {
+	case body == nil:
+		return nil
+	case json.Valid(body):
+		return json.RawMessage(readable(string(body)))
 	}
+	return json.RawMessage(encode(readable(strings.ToValidUTF8(string(body), "�"))))
+}
+
+// bodyText gives a body for people.
+func bodyText(body json.RawMessage) string {
+	var text string
 	var pretty bytes.Buffer
-	if json.Indent(&pretty, body, "", "  ") == nil {
-		return json.RawMessage(readable(string(body))), readable(pretty.String())
+	switch {
+	case json.Unmarshal(body, &text) == nil:
+		return text
+	case json.Indent(&pretty, body, "", "  ") == nil:
+		return pretty.String()
 	}
-	text = readable(strings.ToValidUTF8(string(body), "�"))
-	return text, text
+	return ""
 }
 
 var escapedPlaceholder = regexp.MustCompile(`%C2%AB[^«»&=/? ]*?%C2%BB`)
@@ -336,9 +346,9 @@ func (s *shown) print(b *strings.Builder) {
 	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
 		fmt.Fprintf(b, "   %s: %s\n", name, printable(strings.Join(s.Headers[name], ", ")))
 	}
-	if s.text != "" {
+	if text := bodyText(s.Body); text != "" {
 		b.WriteString("\n")
-		for line := range strings.SplitSeq(s.text, "\n") {
+		for line := range strings.SplitSeq(text, "\n") {
 			b.WriteString("   " + printable(line) + "\n")
 		}
 	}

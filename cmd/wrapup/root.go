@@ -42,7 +42,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
   wrapup serve                     run the daemon
   wrapup why UUID                  what became of this call?
   wrapup deliveries list           what is waiting, dead, or parked? (and show, retry, drop)
-  wrapup destinations              who is paused, and why? (and pause, resume)
+  wrapup destinations              who is paused, and why? (and test, pause, resume)
   wrapup audit                     is every finished call accounted for?
   wrapup agents, wrapup queues     what do the agents do now, and how do the queues do?
   wrapup mappings, wrapup preview  what is there to start from, and what would a mapping send?

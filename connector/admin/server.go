@@ -93,6 +93,13 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 		}
 		return struct{}{}, s.Pause(r.Context(), o.Destination, o.Reason)
 	})
+	handle("POST /v1/destinations/test", func(r *http.Request) (any, error) {
+		var o TestOrder
+		if err := readOrder(r, &o); err != nil {
+			return nil, err
+		}
+		return s.TestDestination(r.Context(), o)
+	})
 	handle("POST /v1/destinations/resume", func(r *http.Request) (any, error) {
 		var o destinationOrder
 		if err := readOrder(r, &o); err != nil {

@@ -56,6 +56,8 @@ type Source struct {
 	Destinations func() []string
 	// Lanes are the destinations' lanes; nil where no daemon runs, and then nothing can be changed.
 	Lanes map[string]Lane
+	// Test tries a destination out; nil where nobody can.
+	Test func(ctx context.Context, o TestOrder) (any, error)
 	// QueueName gives the name of an access number, "" if it has none.
 	QueueName func(queue string) string
 	// Now is the time of day.

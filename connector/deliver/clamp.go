@@ -45,7 +45,7 @@ func (w *work) present() {
 		w.delivery.Held[on] = min(since, now)
 	}
 	if w.delivery.RefusedAt > now {
-		w.delivery.RefusedAt = 0
+		w.delivery.RefusedAt, w.delivery.RefusedStep = 0, ""
 	}
 }
 

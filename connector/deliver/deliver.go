@@ -17,7 +17,7 @@ import (
 // destination is back. It says whether a request went out, and whether the delivery was given back unsettled. Only a broken
 // store is an error.
 func (l *Lane) deliver(ctx context.Context, task outbox.Task, probe bool) (sent, released bool, err error) {
-	w := &work{Lane: l, task: task, mapping: l.mapping.Load(), probe: probe}
+	w := &work{Lane: l, task: task, mapping: l.mapping.Load(), probe: probe, stopping: l.stopping}
 	released, err = w.settled(ctx)
 	return w.sent, released, err
 }

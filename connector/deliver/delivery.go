@@ -29,6 +29,8 @@ type work struct {
 	progress mappings.Progress
 	// dirty says that a step's success is not durable yet.
 	dirty bool
+	// stopping ends when nobody should wait for a turn any more: the lane's, or that of a try-out.
+	stopping context.Context
 	// probe says that it is to find out whether a paused destination is back.
 	probe bool
 	// sent says that a request went out, sentAt when the last one did.

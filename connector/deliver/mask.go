@@ -25,22 +25,26 @@ func (w *work) mask(text string) string {
 	for _, secret := range w.secrets {
 		text = strings.ReplaceAll(text, secret, masked)
 	}
-	var more []string
+	for _, secret := range spellings(w.granted()) {
+		text = strings.ReplaceAll(text, secret, masked)
+	}
+	return text
+}
+
+// granted gives the secrets that the destination gave us: tokens, and what the login saved.
+func (w *work) granted() (secrets []string) {
 	for name, v := range w.auth {
 		if s, ok := v.(string); ok && strings.Contains(name, "token") && name != "token_type" {
-			more = append(more, s)
+			secrets = append(secrets, s)
 		}
 	}
 	values, _ := w.session.now()
 	for _, v := range values {
 		if s, ok := v.(string); ok {
-			more = append(more, s)
+			secrets = append(secrets, s)
 		}
 	}
-	for _, secret := range spellings(more) {
-		text = strings.ReplaceAll(text, secret, masked)
-	}
-	return text
+	return secrets
 }
 
 // spellings gives secrets in the forms in which they appear: as they are, in JSON, and in an address. The longest come
