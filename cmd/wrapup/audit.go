@@ -23,7 +23,8 @@ func (a *app) audit() *cobra.Command {
 		Short: "Prove that every finished call is accounted for",
 		Long: `Audit checks the sum: for each destination and day of finish (UTC), the calls that were finished are those that are
 delivered, waiting, dead, parked, skipped or dropped. It takes that from the counters, and counts again what is kept of each
-call. It exits with 1 if there is any gap. A day on which deliveries never stand still long enough to be counted again is
+call. Updates, the later revisions of a call that was changed after its finish, have a sum of their own. It exits with 1 if
+there is any gap. A day on which deliveries never stand still long enough to be counted again is
 said to be so, and is no gap.`,
 		Example: "  wrapup audit\n  wrapup audit --days 2 -o json",
 		Args:    args(0, "no arguments"),
@@ -69,25 +70,8 @@ said to be so, and is no gap.`,
 func printAudits(w io.Writer, audits []*admin.DayAudit) error {
 	var calls int64
 	var gaps, moving []string
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "DAY\tDESTINATION\tFINISHED")
-	for _, state := range admin.DeliveryStates() {
-		name := strings.ToUpper(string(state))
-		if state == connector.DeliveryDone {
-			name = "DELIVERED"
-		}
-		fmt.Fprint(t, "\t"+name)
-	}
-	fmt.Fprintln(t)
 	for _, a := range audits {
 		calls += a.Calls
-		for _, d := range a.Destinations {
-			fmt.Fprintf(t, "%s\t%s\t%d", a.Day, d.Destination, d.Finished)
-			for _, state := range admin.DeliveryStates() {
-				fmt.Fprintf(t, "\t%d", d.Counted[state])
-			}
-			fmt.Fprintln(t)
-		}
 		for _, gap := range a.Gaps {
 			gaps = append(gaps, a.Day+" "+gap)
 		}
@@ -95,10 +79,14 @@ func printAudits(w io.Writer, audits []*admin.DayAudit) error {
 			moving = append(moving, a.Day)
 		}
 	}
-	if calls > 0 {
-		if err := t.Flush(); err != nil {
-			return err
-		}
+	err := printSums(w, "FINISHED", audits, func(d *admin.DestinationAudit) (*admin.Sum, bool) { return &d.Sum, calls > 0 })
+	if err == nil {
+		err = printSums(w, "UPDATES", audits, func(d *admin.DestinationAudit) (*admin.Sum, bool) {
+			return &d.Updates, d.Updates.Finished != 0 || len(d.Updates.Counted)+len(d.Updates.Recounted) > 0
+		})
+	}
+	if err != nil {
+		return err
 	}
 	for _, gap := range gaps {
 		fmt.Fprintf(w, "GAP: %s\n", printable(gap))
@@ -110,6 +98,39 @@ func printAudits(w io.Writer, audits []*admin.DayAudit) error {
 		_, err := fmt.Fprintf(w, "%d gap(s) in %d day(s).\n", len(gaps), len(audits))
 		return err
 	}
-	_, err := fmt.Fprintf(w, "The sum holds: %d call(s) in %d day(s), each accounted for.\n", calls, len(audits))
+	_, err = fmt.Fprintf(w, "The sum holds: %d call(s) in %d day(s), each accounted for.\n", calls, len(audits))
 	return err
+}
+
+// printSums writes a table of those sums that there are.
+func printSums(w io.Writer, what string, audits []*admin.DayAudit, of func(*admin.DestinationAudit) (*admin.Sum, bool)) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "DAY\tDESTINATION\t"+what)
+	for _, state := range admin.DeliveryStates() {
+		name := strings.ToUpper(string(state))
+		if state == connector.DeliveryDone {
+			name = "DELIVERED"
+		}
+		fmt.Fprint(t, "\t"+name)
+	}
+	fmt.Fprintln(t)
+	some := false
+	for _, a := range audits {
+		for i := range a.Destinations {
+			sum, ok := of(&a.Destinations[i])
+			if !ok {
+				continue
+			}
+			some = true
+			fmt.Fprintf(t, "%s\t%s\t%d", a.Day, a.Destinations[i].Destination, sum.Finished)
+			for _, state := range admin.DeliveryStates() {
+				fmt.Fprintf(t, "\t%d", sum.Counted[state])
+			}
+			fmt.Fprintln(t)
+		}
+	}
+	if !some {
+		return nil
+	}
+	return t.Flush()
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -127,7 +128,7 @@ func TestDropped(t *testing.T) {
 
 	check := func() {
 		day := s.audited(true)
-		assert.Equal(t, map[connector.DeliveryState]int64{"done": 0, "dead": 1, "dropped": 1}, nonzero(day.Destinations[0].Counted, "done"))
+		assert.Equal(t, map[connector.DeliveryState]int64{"dead": 1, "dropped": 1}, day.Destinations[0].Counted)
 		out = s.succeeds("why", "a")
 		assert.Regexp(t, `sink: dropped \(dropped by a person at 20\S+Z: a test call \(it was dead: answered 400 Bad Request`, out)
 		assert.Len(t, s.listed(), 1)
@@ -140,17 +141,6 @@ func TestDropped(t *testing.T) {
 	assert.Contains(t, s.fails("deliveries", "drop", "a", "--reason", "again"), "there is nothing to drop")
 	require.Zero(t, s.terminate())
 	check()
-}
-
-// nonzero leaves out what is 0, except for the state given.
-func nonzero(counts map[connector.DeliveryState]int64, except connector.DeliveryState) map[connector.DeliveryState]int64 {
-	out := map[connector.DeliveryState]int64{}
-	for state, n := range counts {
-		if n != 0 || state == except {
-			out[state] = n
-		}
-	}
-	return out
 }
 
 func TestRetryOfManyByFilter(t *testing.T) {
@@ -245,12 +235,38 @@ func TestAuditFindsAGap(t *testing.T) {
 		assert.Equal(t, out, s.fails("audit"))
 		require.Zero(t, s.terminate())
 	}
-	check("sink: 2 calls were finished, but the states add up to 1", "sink: 1 are counted as done, but 2 are kept as such", "2 gap(s)")
+	check("sink: 2 calls were finished, but the states add up to 1", "sink: 1 calls are counted as done, but 2 are kept as such", "2 gap(s)")
 	// The counters add up, and are wrong all the same.
 	tamper(outbox.Delta{Name: dead, N: 1})
-	check("sink: 1 are counted as done, but 2 are kept as such", "sink: 1 are counted as dead, but 0 are kept as such", "2 gap(s)")
+	check("sink: 1 calls are counted as done, but 2 are kept as such", "sink: 1 calls are counted as dead, but 0 are kept as such", "2 gap(s)")
 	tamper(outbox.Delta{Name: dead, N: -1}, outbox.Delta{Name: done, N: 1}, outbox.Delta{Name: connector.CountCalls, N: 1})
 	check("calls: 3 were counted, and 2 are kept")
+	tamper(outbox.Delta{Name: connector.CountCalls, N: -1}, outbox.Delta{Name: connector.CountUpdates("sink"), N: 1})
+	check("sink: 1 updates were finished, but the states add up to 0", "sink: 1 updates were finished, but deliveries of 0 are kept", "2 gap(s)")
+}
+
+// Later revisions have a sum of their own: whether they arrived, wait, or are dead.
+func TestAuditOfUpdates(t *testing.T) {
+	sink := newSink(t)
+	s := newSite(t, config(sink.url()))
+	s.start()
+	events := documented(t)
+	assert.NotContains(t, s.succeeds("audit"), "UPDATES")
+	s.accepted(slices.DeleteFunc(slices.Clone(events), func(e string) bool { return strings.Contains(e, `"type":1`) })...)
+	s.delivered(sink, 1)
+	s.eventually("the delivery to be done", func() bool { return s.audited(true).Destinations[0].Counted[connector.DeliveryDone] == 1 })
+	assert.Zero(t, s.audited(true).Destinations[0].Updates.Finished)
+	mend := refusing(sink)
+	s.accepted(events...)
+	s.eventually("a dead update", func() bool { return s.audited(true).Destinations[0].Updates.Counted[connector.DeliveryDead] == 1 })
+	out := s.succeeds("audit")
+	assert.Regexp(t, `DESTINATION +UPDATES +DELIVERED .*\n\S+ +sink +1 +0 +0 +1 +0 +0 +0\n`, out)
+	mend()
+	s.succeeds("deliveries", "retry", documentedUUID)
+	s.eventually("the update to be delivered", func() bool {
+		updates := s.audited(true).Destinations[0].Updates
+		return updates.Finished == 1 && updates.Counted[connector.DeliveryDone] == 1 && len(updates.Counted) == 1
+	})
 }
 
 // While calls come and go the audit never sees a gap that isn't there.

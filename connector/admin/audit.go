@@ -32,6 +32,13 @@ type DayAudit struct {
 // in each state.
 type DestinationAudit struct {
 	Destination string `json:"destination"`
+	Sum
+	// Updates is the same of the later revisions of these calls.
+	Updates Sum `json:"updates"`
+}
+
+// Sum is what has to add up.
+type Sum struct {
 	// Finished and Counted are by the counters.
 	Finished int64                             `json:"finished"`
 	Counted  map[connector.DeliveryState]int64 `json:"counted"`
@@ -105,20 +112,31 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// tally counts deliveries.
-type tally struct {
-	calls  int64
-	states map[string]map[connector.DeliveryState]int64 // by destination
-}
+// byState counts by destination and state.
+type byState map[string]map[connector.DeliveryState]int64
 
-func newTally() tally { return tally{states: map[string]map[connector.DeliveryState]int64{}} }
-
-func (t *tally) add(destination string, state connector.DeliveryState, n int64) {
-	if t.states[destination] == nil {
-		t.states[destination] = map[connector.DeliveryState]int64{}
+func (b byState) add(destination string, state connector.DeliveryState, n int64) {
+	if b[destination] == nil {
+		b[destination] = map[connector.DeliveryState]int64{}
 	}
-	t.states[destination][state] += n
+	b[destination][state] += n
 }
+
+func (b byState) addAll(other byState) {
+	for destination, states := range other {
+		for state, n := range states {
+			b.add(destination, state, n)
+		}
+	}
+}
+
+// tally counts calls, their deliveries, and the updates of these.
+type tally struct {
+	calls           int64
+	states, updates byState
+}
+
+func newTally() tally { return tally{states: byState{}, updates: byState{}} }
 
 // count adds an entry. It says whether a delivery of it waits.
 func (t *tally) count(e *outbox.Entry) (waits bool) {
@@ -128,23 +146,22 @@ func (t *tally) count(e *outbox.Entry) (waits bool) {
 	}
 	t.calls++
 	for _, row := range e.Rows {
-		state := StateUnreadable
+		at := connector.Standing{State: StateUnreadable}
 		if d, err := connector.DecodeDelivery(row.Body); err == nil {
-			state = d.State
+			at = d.Standing()
 		}
-		t.add(row.Name, state, 1)
-		waits = waits || state == connector.DeliveryWaiting
+		t.states.add(row.Name, at.State, 1)
+		t.updates.add(row.Name, connector.DeliveryDone, at.Updated)
+		t.updates.add(row.Name, at.State, at.Open)
+		waits = waits || at.State == connector.DeliveryWaiting
 	}
 	return waits
 }
 
 func (t *tally) addAll(other tally) {
 	t.calls += other.calls
-	for destination, states := range other.states {
-		for state, n := range states {
-			t.add(destination, state, n)
-		}
-	}
+	t.states.addAll(other.states)
+	t.updates.addAll(other.updates)
 }
 
 // recount is one reading of a day. Most calls of a day are over, and don't change any more. So all are read once; then, as
@@ -245,63 +262,90 @@ func (r *recount) compare(steady bool) *DayAudit {
 	if steady && a.Calls != a.Kept {
 		gap("calls: %d were counted, and %d are kept", a.Calls, a.Kept)
 	}
-	counted := newTally()
-	finished := map[string]int64{}
-	for name, n := range r.counts {
-		destination, state, ok := parseDeliveryCount(name)
-		switch {
-		case !ok || n == 0:
-		case state == "finished":
-			finished[destination] = n
-			counted.add(destination, connector.DeliveryDone, 0)
-		default:
-			counted.add(destination, connector.DeliveryState(state), n)
+	deliveries, updates := counted(r.counts, "delivery/"), counted(r.counts, "update/")
+	names := map[string]bool{}
+	for _, found := range []byState{deliveries, updates, r.total.states, r.total.updates} {
+		for name := range found {
+			names[name] = true
 		}
 	}
-	for destination := range r.total.states {
-		counted.add(destination, connector.DeliveryDone, 0)
-	}
-	for _, destination := range slices.Sorted(maps.Keys(counted.states)) {
-		d := DestinationAudit{
-			Destination: destination, Finished: finished[destination],
-			Counted: counted.states[destination], Recounted: r.total.states[destination],
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		d := DestinationAudit{Destination: name, Sum: sumOf(deliveries[name], r.total.states[name]), Updates: sumOf(updates[name], r.total.updates[name])}
+		for _, text := range d.gaps("calls", steady) {
+			gap("%s: %s", name, text)
 		}
-		var sum, rows int64
-		states := DeliveryStates()
-		for _, found := range []map[connector.DeliveryState]int64{d.Counted, d.Recounted} {
-			for state := range found {
-				if !slices.Contains(states, state) {
-					states = append(states, state)
-				}
-			}
-		}
-		slices.Sort(states[len(DeliveryStates()):])
-		for _, state := range states {
-			sum += d.Counted[state]
-			rows += d.Recounted[state]
-		}
-		if sum != d.Finished {
-			gap("%s: %d calls were finished, but the states add up to %d", destination, d.Finished, sum)
-		}
-		if steady && rows != d.Finished {
-			gap("%s: %d calls were finished, but deliveries of %d are kept", destination, d.Finished, rows)
-		}
-		for _, state := range states {
-			if n, kept := d.Counted[state], d.Recounted[state]; steady && n != kept {
-				gap("%s: %d are counted as %s, but %d are kept as such", destination, n, state, kept)
-			}
+		for _, text := range d.Updates.gaps("updates", steady) {
+			gap("%s: %s", name, text)
 		}
 		a.Destinations = append(a.Destinations, d)
 	}
 	return a
 }
 
-// parseDeliveryCount takes the name of a counter of deliveries apart.
-func parseDeliveryCount(name string) (destination, state string, ok bool) {
-	rest, ok := strings.CutPrefix(name, "delivery/")
+// countFinished is how a sum is named among the states that make it up.
+const countFinished connector.DeliveryState = "finished"
+
+// counted takes the counters whose names begin like that.
+func counted(counts map[string]int64, prefix string) byState {
+	found := byState{}
+	for name, n := range counts {
+		if destination, state, ok := parseCount(name, prefix); ok && n != 0 {
+			found.add(destination, state, n)
+		}
+	}
+	return found
+}
+
+func sumOf(counted, recounted map[connector.DeliveryState]int64) Sum {
+	s := Sum{Counted: map[connector.DeliveryState]int64{}, Recounted: map[connector.DeliveryState]int64{}}
+	maps.Copy(s.Counted, counted)
+	s.Finished = s.Counted[countFinished]
+	delete(s.Counted, countFinished)
+	maps.Copy(s.Recounted, recounted)
+	for _, found := range []map[connector.DeliveryState]int64{s.Counted, s.Recounted} {
+		maps.DeleteFunc(found, func(_ connector.DeliveryState, n int64) bool { return n == 0 })
+	}
+	return s
+}
+
+// gaps says in words what doesn't add up of so many calls, or updates. Where the counters didn't hold still, they can only be
+// compared with each other.
+func (s *Sum) gaps(what string, steady bool) (gaps []string) {
+	gap := func(format string, args ...any) { gaps = append(gaps, fmt.Sprintf(format, args...)) }
+	states := DeliveryStates()
+	for _, found := range []map[connector.DeliveryState]int64{s.Counted, s.Recounted} {
+		for state := range found {
+			if !slices.Contains(states, state) {
+				states = append(states, state)
+			}
+		}
+	}
+	slices.Sort(states[len(DeliveryStates()):])
+	var sum, kept int64
+	for _, state := range states {
+		sum += s.Counted[state]
+		kept += s.Recounted[state]
+	}
+	if sum != s.Finished {
+		gap("%d %s were finished, but the states add up to %d", s.Finished, what, sum)
+	}
+	if steady && kept != s.Finished {
+		gap("%d %s were finished, but deliveries of %d are kept", s.Finished, what, kept)
+	}
+	for _, state := range states {
+		if n, kept := s.Counted[state], s.Recounted[state]; steady && n != kept {
+			gap("%d %s are counted as %s, but %d are kept as such", n, what, state, kept)
+		}
+	}
+	return gaps
+}
+
+// parseCount takes the name of a counter by destination and state apart.
+func parseCount(name, prefix string) (destination string, state connector.DeliveryState, ok bool) {
+	rest, ok := strings.CutPrefix(name, prefix)
 	i := strings.LastIndexByte(rest, '/')
 	if !ok || i < 0 {
 		return "", "", false
 	}
-	return rest[:i], rest[i+1:], true
+	return rest[:i], connector.DeliveryState(rest[i+1:]), true
 }

@@ -132,6 +132,7 @@ type change struct {
 	version  uint64 // of the row
 	delivery *connector.Delivery
 	was      connector.DeliveryState
+	stored   connector.Standing // how it is counted
 	note     string
 }
 
@@ -244,24 +245,13 @@ func (c *change) attempt(ctx context.Context, commit func(outbox.Tx) error) erro
 			Group: c.entry.Group,
 			Put:   []outbox.RowPut{{Ref: c.task.Ref, Name: c.task.Queue, Prev: c.version, Body: body}},
 		}
-		if stored := c.stored(); stored != c.delivery.State {
-			tx.Count = []outbox.Delta{
-				{Day: c.task.Ref.Day, Name: connector.CountState(c.task.Queue, stored), N: -1},
-				{Day: c.task.Ref.Day, Name: connector.CountState(c.task.Queue, c.delivery.State), N: 1},
-			}
+		for _, n := range connector.CountMove(c.task.Queue, c.stored, c.delivery.Standing()) {
+			tx.Count = append(tx.Count, outbox.Delta{Day: c.task.Ref.Day, Name: n.Name, N: n.N})
 		}
 		if err = commit(tx); !errors.Is(err, outbox.ErrConflict) {
 			return err
 		}
 	}
-}
-
-// stored is the state that the delivery is counted under.
-func (c *change) stored() connector.DeliveryState {
-	if c.was == StateUnreadable {
-		return connector.DeliveryWaiting
-	}
-	return c.was
 }
 
 // read takes over what is stored of the delivery.
@@ -276,7 +266,7 @@ func (c *change) read(ctx context.Context) (err error) {
 	if c.delivery, err = connector.DecodeDelivery(row.Body); err != nil {
 		return notDone(err.Error())
 	}
-	c.version, c.was = row.Version, c.delivery.State
+	c.version, c.was, c.stored = row.Version, c.delivery.State, c.delivery.Standing()
 	switch {
 	case c.task.Buried && c.was == connector.DeliveryWaiting:
 		c.was = StateUnreadable

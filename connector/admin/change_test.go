@@ -90,19 +90,18 @@ func (d *desk) end(ref outbox.Ref, state connector.DeliveryState, change func(*c
 		}
 		row := d.row(ref)
 		delivery := d.delivery(ref)
+		was := delivery.Standing()
 		delivery.State, delivery.Reason = state, "because"
 		if change != nil {
 			change(delivery)
 		}
 		body, err := delivery.Encode()
 		require.NoError(d, err)
-		require.NoError(d, d.store.Settle(d.Context(), task, outbox.Bury(d.now), outbox.Tx{
-			Put: []outbox.RowPut{{Ref: ref, Name: "crm", Prev: row.Version, Body: body}},
-			Count: []outbox.Delta{
-				{Day: ref.Day, Name: connector.CountState("crm", connector.DeliveryWaiting), N: -1},
-				{Day: ref.Day, Name: connector.CountState("crm", state), N: 1},
-			},
-		}))
+		tx := outbox.Tx{Put: []outbox.RowPut{{Ref: ref, Name: "crm", Prev: row.Version, Body: body}}}
+		for _, c := range connector.CountMove("crm", was, delivery.Standing()) {
+			tx.Count = append(tx.Count, outbox.Delta{Day: ref.Day, Name: c.Name, N: c.N})
+		}
+		require.NoError(d, d.store.Settle(d.Context(), task, outbox.Bury(d.now), tx))
 	}
 }
 
@@ -327,10 +326,15 @@ func TestAChangeReadsAgain(t *testing.T) {
 	o := d.order(ListQuery{})
 	d.Store = &conflicting{Store: d.store, before: func() { // a straggler made a new revision
 		v := d.delivery(ref)
+		was := v.Standing()
 		v.Wanted = 2
 		body, err := v.Encode()
 		require.NoError(t, err)
-		_, err = d.store.Commit(t.Context(), outbox.Tx{Put: []outbox.RowPut{{Ref: ref, Name: "crm", Prev: d.row(ref).Version, Body: body}}})
+		tx := outbox.Tx{Put: []outbox.RowPut{{Ref: ref, Name: "crm", Prev: d.row(ref).Version, Body: body}}}
+		for _, c := range connector.CountMove("crm", was, v.Standing()) {
+			tx.Count = append(tx.Count, outbox.Delta{Day: ref.Day, Name: c.Name, N: c.N})
+		}
+		_, err = d.store.Commit(t.Context(), tx)
 		require.NoError(t, err)
 	}}
 	changed, err := d.Retry(t.Context(), o)

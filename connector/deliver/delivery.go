@@ -26,6 +26,8 @@ type work struct {
 	version  uint64 // of the row
 	call     *connector.Call
 	delivery *connector.Delivery
+	// stored is how the delivery is counted, as it is stored.
+	stored   connector.Standing
 	progress mappings.Progress
 	// dirty says that a step's success is not durable yet.
 	dirty bool
@@ -63,6 +65,7 @@ func (w *work) load(ctx context.Context) (err error) {
 	if w.delivery, err = connector.DecodeDelivery(row.Body); err != nil {
 		return fmt.Errorf("%w: call %s: %w", errUnreadable, w.entry.ID, err)
 	}
+	w.stored = w.delivery.Standing()
 	w.progress = mappings.Progress{}
 	if len(w.delivery.Progress) > 0 {
 		d := json.NewDecoder(bytes.NewReader(w.delivery.Progress))
@@ -156,7 +159,7 @@ func (w *work) refresh(ctx context.Context) error {
 		return errSettled
 	}
 	w.entry, w.version, w.call = fresh.entry, fresh.version, fresh.call
-	w.delivery.Wanted = fresh.delivery.Wanted
+	w.delivery.Wanted, w.stored = fresh.delivery.Wanted, fresh.stored
 	return nil
 }
 
@@ -200,11 +203,8 @@ func (w *work) settle(ctx context.Context, e ending) error {
 		}
 		w.delivery.State, w.delivery.Reason = end, reason
 		tx, err := w.tx()
-		if err == nil && end != connector.DeliveryWaiting {
-			tx.Count = []outbox.Delta{
-				{Day: w.task.Ref.Day, Name: connector.CountState(w.Name, connector.DeliveryWaiting), N: -1},
-				{Day: w.task.Ref.Day, Name: connector.CountState(w.Name, end), N: 1},
-			}
+		for _, c := range connector.CountMove(w.Name, w.stored, w.delivery.Standing()) {
+			tx.Count = append(tx.Count, outbox.Delta{Day: w.task.Ref.Day, Name: c.Name, N: c.N})
 		}
 		return tx, err
 	})

@@ -65,11 +65,18 @@ func (e *Engine) create(tx *outbox.Tx, c *change, timeline correlate.Timeline, n
 	for _, name := range e.destinations() {
 		tx.Put = append(tx.Put, outbox.RowPut{Name: name, Body: row})
 		tx.Enqueue = append(tx.Enqueue, outbox.NewTask{Queue: name, Due: now})
-		tx.Count = append(tx.Count,
-			outbox.Delta{Day: day, Name: connector.CountFinished(name), N: 1},
-			outbox.Delta{Day: day, Name: connector.CountState(name, connector.DeliveryWaiting), N: 1})
+		tx.Count = append(tx.Count, moved(day, name, connector.Standing{}, waiting.Standing())...)
 	}
 	return nil
+}
+
+// moved counts the delivery to a destination that gets another standing.
+func moved(day outbox.Day, destination string, from, to connector.Standing) []outbox.Delta {
+	var out []outbox.Delta
+	for _, c := range connector.CountMove(destination, from, to) {
+		out = append(out, outbox.Delta{Day: day, Name: c.Name, N: c.N})
+	}
+	return out
 }
 
 // amend puts the change into a finished call. Each destination that has had its say about an earlier revision is asked
@@ -115,14 +122,13 @@ func (e *Engine) amend(ctx context.Context, tx *outbox.Tx, c *change, now time.T
 		if err != nil {
 			return fmt.Errorf("call %s, destination %s: %w", entry.ID, row.Name, err)
 		}
+		was := d.Standing()
 		d.Wanted = revision
-		if was := d.State; was == connector.DeliveryDone || was == connector.DeliverySkipped {
+		if d.State == connector.DeliveryDone || d.State == connector.DeliverySkipped {
 			d.State, d.Reason = connector.DeliveryWaiting, ""
 			tx.Enqueue = append(tx.Enqueue, outbox.NewTask{Queue: row.Name, Ref: ref, Due: now})
-			tx.Count = append(tx.Count,
-				outbox.Delta{Day: ref.Day, Name: connector.CountState(row.Name, was), N: -1},
-				outbox.Delta{Day: ref.Day, Name: connector.CountState(row.Name, connector.DeliveryWaiting), N: 1})
 		}
+		tx.Count = append(tx.Count, moved(ref.Day, row.Name, was, d.Standing())...)
 		put, err := d.Encode()
 		if err != nil {
 			return err

@@ -12,7 +12,8 @@ const depthKey = "depth"
 
 func encodeDepth(waiting, buried int) []byte {
 	v := binary.BigEndian.AppendUint64(newValue(16), uint64(waiting)) //nolint:gosec // not negative
-	return seal([]byte(depthKey), binary.BigEndian.AppendUint64(v, uint64(buried)))
+	v = binary.BigEndian.AppendUint64(v, uint64(buried))              //nolint:gosec // not negative
+	return seal([]byte(depthKey), v)
 }
 
 func decodeDepth(v []byte) (waiting, buried int, err error) {
