@@ -143,6 +143,25 @@ func TestDropped(t *testing.T) {
 	check()
 }
 
+// What was refused is rendered with the mapping as it is when it is retried.
+func TestRetryRendersWithTheMappingOfToday(t *testing.T) {
+	sink := newSink(t)
+	mend := refusing(sink)
+	s := newSite(t, strings.Replace(config(sink.url()), "mapping: record", "mapping: desk", 1)+"mappings_dir: mappings\n")
+	s.write("mappings/desk.yaml", "steps: [{name: log, path: /, repeat: safe, body: {wrong: \"${call.outcome}\"}}]\n")
+	s.start()
+	s.accepted(unanswered("a")...)
+	s.eventually("the delivery to be dead", func() bool { return len(s.listed("--state", "dead")) == 1 })
+	require.Zero(t, s.terminate())
+	s.write("mappings/desk.yaml", "steps: [{name: log, path: /, repeat: safe, body: {right: \"${call.outcome}\"}}]\n")
+	s.start()
+	mend()
+	s.succeeds("deliveries", "retry", "--destination", "sink", "--state", "dead", "--queue", "104906", "--reason", "400", "--since", "1h", "--yes")
+	got := s.delivered(sink, 2)
+	assert.JSONEq(t, `{"wrong": "unanswered"}`, got[0].body)
+	assert.JSONEq(t, `{"right": "unanswered"}`, got[1].body)
+}
+
 func TestRetryOfManyByFilter(t *testing.T) {
 	const calls = 50
 	sink := newSink(t)
