@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -18,9 +19,10 @@ func (a *app) destinations() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "destinations",
 		Short: "How the destinations are doing; test, pause and resume them",
-		Long: `Destinations lists where calls are delivered to: whether deliveries go on, how many wait, when the first of them is or
-was due, how many were delivered a minute in the last five minutes, when nothing will wait any more if it goes on like
-that, how many are dead or parked, how many of the calls that were finished today (UTC) are delivered, and the latest error.
+		Long: `Destinations lists where calls are delivered to: whether deliveries go on, how many wait, on which day (UTC) the oldest of
+these calls was finished, when the first of them is or was due, how many were delivered a minute in the last five minutes,
+when nothing will wait any more if it goes on like that, how many are dead or parked, how many of the calls that were
+finished today (UTC) are delivered, and the latest error.
 Where the last minutes don't tell when nothing will wait, it says why.
 
 A destination in trouble is paused, and tried again now and then, until it answers. One that is held waits for a person:
@@ -96,7 +98,7 @@ func printDestinationStatus(w io.Writer, list []admin.DestinationStatus) error {
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "DESTINATION\tSTATE\tWAITING\tFIRST DUE\tPER MINUTE\tDRAINED\tDEAD\tPARKED\tTODAY\tLAST ERROR")
+	fmt.Fprintln(t, "DESTINATION\tSTATE\tWAITING\tOLDEST\tFIRST DUE\tPER MINUTE\tDRAINED\tDEAD\tPARKED\tTODAY\tLAST ERROR")
 	for i := range list {
 		d := &list[i]
 		last := "-"
@@ -107,8 +109,8 @@ func printDestinationStatus(w io.Writer, list []admin.DestinationStatus) error {
 		if d.PerMinute != nil {
 			rate = strconv.FormatFloat(*d.PerMinute, 'f', 1, 64)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%d\t%d\t%d of %d\t%s\n", d.Destination, d.State, d.Waiting, shortTime(d.Due), rate,
-			d.Drain, d.Dead, d.Parked, d.Delivered, d.Finished, last)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%d\t%d\t%d of %d\t%s\n", d.Destination, d.State, d.Waiting, cmp.Or(d.Oldest, "-"),
+			shortTime(d.Due), rate, d.Drain, d.Dead, d.Parked, d.Delivered, d.Finished, last)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -34,8 +34,10 @@ type DestinationStatus struct {
 	Waiting int            `json:"waiting"`
 	Sending int            `json:"sending"`
 	Due     connector.Time `json:"due"`
-	Dead    int64          `json:"dead"`
-	Parked  int64          `json:"parked"`
+	// Oldest is the day (UTC) on which the oldest of the calls that wait was finished, "" if none waits.
+	Oldest string `json:"oldest_day"`
+	Dead   int64  `json:"dead"`
+	Parked int64  `json:"parked"`
 	// Unreadable were set aside because they couldn't be read.
 	Unreadable int64 `json:"unreadable"`
 	// Finished and Delivered are of the calls that were finished today (UTC).
@@ -94,6 +96,9 @@ func (s Source) DestinationStatus(ctx context.Context) ([]DestinationStatus, err
 		}
 		for i := range out {
 			d := &out[i]
+			if d.Oldest == "" && counts[connector.CountState(d.Destination, connector.DeliveryWaiting)] > 0 {
+				d.Oldest = day.String() // the days come oldest first
+			}
 			d.Dead += counts[connector.CountState(d.Destination, connector.DeliveryDead)]
 			d.Parked += counts[connector.CountState(d.Destination, connector.DeliveryParked)]
 			if day == today {

@@ -74,6 +74,7 @@ func TestStatusCostsTheSameHoweverMuchThereIs(t *testing.T) {
 
 	list, err := d.DestinationStatus(t.Context())
 	require.NoError(t, err)
+	assert.Equal(t, outbox.DayOf(t0).String(), list[0].Oldest)
 	assert.Equal(t, connector.TimeOf(d.now), list[0].LastErrorAt, "that of the one that was set aside last")
 	d.Lanes["crm"] = &idle{flow: connector.Flow{LastError: "answered 418", LastErrorAt: d.now.Add(time.Second)}}
 	list, err = d.DestinationStatus(t.Context())
