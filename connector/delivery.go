@@ -28,12 +28,16 @@ type Delivery struct {
 	Sending int `json:"sending,omitempty"`
 	// Progress is the mapping's: steps done, values saved.
 	Progress json.RawMessage `json:"progress,omitempty"`
-	// Unsure names the steps of which nobody knows whether their request got through, and when each was about to be sent for
-	// the first time. A step that must not be sent twice is put in before its request and taken out with its answer.
-	Unsure map[string]Time `json:"unsure,omitempty"`
-	// Retried says that a person had it tried again, until it comes to another end. Insist says that he wants a
-	// step sent even though it may have been done; it is for one sending.
+	// Unsure names the steps of which nobody knows whether their request got through. A step that must not be sent twice is
+	// put in before its request and taken out with its answer.
+	Unsure map[string]Doubt `json:"unsure,omitempty"`
+	// Begun says that something of the revision under way was created, should Progress not say so any more.
+	Begun bool `json:"begun,omitempty"`
+	// Retried says that a person had it tried again, until it comes to another end, and Redone that what may be done any
+	// number of times was put back for that. Insist says that he wants a step sent even though it may have been done; it is
+	// for one sending.
 	Retried bool `json:"retried,omitempty"`
+	Redone  bool `json:"redone,omitempty"`
 	Insist  bool `json:"insist,omitempty"`
 	// Held says since when the mapping has been holding the call for the sake of each thing that it waits for: a lookup, a
 	// table. It stays until the revision is done: what was waited for in vain is not waited for again when a later step is
@@ -56,6 +60,12 @@ type Delivery struct {
 	// Attempts made, oldest first: the first and the latest of them where there were many; Dropped counts those between.
 	Attempts []Attempt `json:"attempts,omitempty"`
 	Dropped  int       `json:"dropped,omitempty"`
+}
+
+// Doubt is when a step was about to be sent whose answer isn't known: for the first time, and the last time.
+type Doubt struct {
+	Since Time `json:"since"`
+	Last  Time `json:"last"`
 }
 
 // Attempt is one request and what became of it.

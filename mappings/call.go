@@ -19,6 +19,8 @@ type Call struct {
 	// MaybeSent names the steps whose request may have been sent before without an answer that could be read: only then
 	// are they looked for in the CRM (finds) before they are sent again.
 	MaybeSent []string
+	// Begun says that something was created already, should Progress not say so.
+	Begun bool
 	// Repeated says that the next request may have been sent before, if it isn't known which step's.
 	Repeated bool
 	// Session holds the values that the session's login saved, nil if there was none yet.

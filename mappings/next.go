@@ -47,9 +47,12 @@ func (m *Mapping) next(c Call, in *scope) (a Action, step string, err error) {
 
 // begun says whether something was, or may have been, created.
 func (m *Mapping) begun(c Call) bool {
-	return len(c.MaybeSent) > 0 || slices.ContainsFunc(m.create, func(s *step) bool {
-		return s.found == nil && slices.Contains(c.Progress.Done, s.name)
-	})
+	return c.Begun || len(c.MaybeSent) > 0 || m.Begun(c.Progress)
+}
+
+// Begun says whether a step that creates something was done.
+func (m *Mapping) Begun(p Progress) bool {
+	return slices.ContainsFunc(m.create, func(s *step) bool { return s.found == nil && slices.Contains(p.Done, s.name) })
 }
 
 // unwanted says why a call that was not logged yet isn't going to be, "" if it is.

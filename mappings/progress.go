@@ -32,11 +32,12 @@ func (p Progress) Finished() Progress {
 }
 
 // Retried gives the progress with which a delivery begins that a person had tried again: the requests that do the same
-// however often they are sent (those of a method other than POST that may be repeated) are sent again.
+// however often they are sent (those of a method other than POST that may be repeated) are sent again. What lookups found
+// stays: a call that has begun is not to end because a contact is gone.
 func (m *Mapping) Retried(p Progress) Progress {
 	p.Done = slices.DeleteFunc(slices.Clone(p.Done), func(name string) bool {
 		s := m.step(name)
-		return s != nil && s.repeat.Safe && s.method != http.MethodPost
+		return s != nil && s.found == nil && s.repeat.Safe && s.method != http.MethodPost
 	})
 	return p
 }

@@ -252,7 +252,7 @@ func printShown(w io.Writer, s *admin.Story, inShort string) error {
 				line("held", "for "+on+" since "+shortTime(d.Held[on])+" UTC")
 			}
 			for _, step := range slices.Sorted(maps.Keys(d.Unsure)) {
-				line("unsure", "step "+step+" may have been done: its request went out at "+shortTime(d.Unsure[step])+" UTC, and no answer came")
+				line("unsure", "step "+step+" may have been done: its request went out at "+shortTime(d.Unsure[step].Last)+" UTC, and no answer came")
 			}
 			line("progress", string(d.Progress))
 			for i, at := range d.Attempts {

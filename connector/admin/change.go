@@ -55,8 +55,10 @@ func (s Source) Retry(ctx context.Context, o Order) ([]Changed, error) {
 		d.RefusedAt, d.Reason = 0, ""
 		// The newest revision is sent, unless the delivery had begun with an earlier one: that is finished first. What may have
 		// been done stays noted: where the mapping can look for it, that comes first.
-		d.Retried = c.was != connector.DeliveryWaiting
-		d.Insist = c.was == connector.DeliveryParked
+		if c.was != connector.DeliveryWaiting {
+			d.Retried, d.Redone = true, false
+			d.Insist = c.was == connector.DeliveryParked
+		}
 		d.State, d.Next = connector.DeliveryWaiting, connector.TimeOf(c.due)
 		return nil
 	})

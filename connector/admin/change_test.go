@@ -156,7 +156,7 @@ func TestRetryOfEachState(t *testing.T) {
 	later := d.call("later", t0.Add(time.Hour))
 	d.end(dead, connector.DeliveryDead, func(v *connector.Delivery) { v.Sending = 1 })
 	d.end(parked, connector.DeliveryParked, func(v *connector.Delivery) {
-		v.Sending, v.Unsure = 1, map[string]connector.Time{"log": connector.TimeOf(t0)}
+		v.Sending, v.Unsure = 1, map[string]connector.Doubt{"log": {Since: connector.TimeOf(t0)}}
 	})
 	d.end(unreadable, StateUnreadable, nil)
 	states := map[string]connector.DeliveryState{}
@@ -204,8 +204,13 @@ func TestRetryOfEachState(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, changed[0].Done, changed)
 	v := d.delivery(parked)
-	assert.Equal(t, map[string]connector.Time{"log": connector.TimeOf(t0)}, v.Unsure, "the mapping may know how to look for it")
+	assert.Equal(t, map[string]connector.Doubt{"log": {Since: connector.TimeOf(t0)}}, v.Unsure, "the mapping may know how to look for it")
 	assert.True(t, v.Insist)
+	o = d.order(ListQuery{States: []connector.DeliveryState{connector.DeliveryWaiting}})
+	_, err = d.Retry(t.Context(), o) // while it waits for its turn
+	require.NoError(t, err)
+	v = d.delivery(parked)
+	assert.True(t, v.Retried && v.Insist, "it is still to be done")
 	assert.Equal(t, 1, v.Sending, "it is that revision which may have been sent")
 	d.holds(5, 0)
 	tasks, _, err := d.store.Claim(t.Context(), "crm", d.now.Add(time.Second), 9, outbox.OldestFirst)

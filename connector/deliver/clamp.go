@@ -49,12 +49,11 @@ func (w *work) present() {
 	}
 }
 
-// unsureSince is since when nobody knows whether the step was done; known is false if that can't be told. Then it was not
-// after the lane began: the clock was set back between.
-func (w *work) unsureSince(step string) (since time.Time, known bool) {
-	at, unsure := w.delivery.Unsure[step]
-	if since = at.Time(); !unsure || !since.After(w.now()) {
-		return since, true
+// passed takes a time of a doubt for what it can be at most; known is false if it can't be told. Then it was not after the
+// lane began: the clock was set back between.
+func (w *work) passed(at connector.Time) (t time.Time, known bool) {
+	if t = at.Time(); !t.After(w.now()) {
+		return t, true
 	}
 	if w.started.Before(w.now()) {
 		return w.started, false

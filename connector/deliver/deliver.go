@@ -85,6 +85,7 @@ func (w *work) attempt(ctx context.Context) error {
 			return w.settle(ctx, ending{state: connector.DeliverySkipped, reason: action.Reason, of: w.letGo(record)})
 		case mappings.ActionFinished:
 			w.delivery.Done, w.delivery.Sending, w.delivery.Held, w.delivery.Unsure = record.Revision, 0, nil, nil
+			w.delivery.Begun = false
 			w.delivery.Succeed()
 			w.progress = w.progress.Finished()
 			if w.sent {
@@ -127,19 +128,23 @@ func (w *work) attempt(ctx context.Context) error {
 // begin does what a person who had the delivery tried again expects of that: what may be done any number of times is done
 // again, for what was wrong may have been mended meanwhile, and a step that the mapping has no more stands in nobody's way.
 func (w *work) begin() {
-	if w.delivery.Retried {
+	if w.delivery.Retried && !w.delivery.Redone {
+		w.delivery.Begun = w.delivery.Begun || w.mapping.Begun(w.progress)
 		w.progress = w.mapping.Retried(w.progress)
+		w.delivery.Redone, w.dirty = true, true
 	}
 	if !w.delivery.Insist {
 		return
 	}
 	gone := func(step string) bool { return !w.mapping.HasStep(step) }
 	w.progress.Done = slices.DeleteFunc(slices.Clone(w.progress.Done), gone)
-	maps.DeleteFunc(w.delivery.Unsure, func(step string, _ connector.Time) bool { return gone(step) })
+	maps.DeleteFunc(w.delivery.Unsure, func(step string, _ connector.Doubt) bool { return gone(step) })
 }
 
 // begun says that something of the revision under way was sent, or may have been.
-func (w *work) begun() bool { return len(w.progress.Done) > 0 || len(w.delivery.Unsure) > 0 }
+func (w *work) begun() bool {
+	return w.delivery.Begun || len(w.progress.Done) > 0 || len(w.delivery.Unsure) > 0
+}
 
 // letGo lets go of the revision under way, so that a newer one may be looked at, and gives its number. What has begun is
 // kept instead, and the number is 0: it is finished as what it began as, so that the newer one is still an update.
@@ -174,6 +179,7 @@ func (w *work) view(record *connector.Record) (call mappings.Call, login int) {
 		// Age is by our own clock: the dialer's may be off by any time.
 		Age: now.Sub(w.call.FinishedAt.Time()),
 		// What was due before this process began may have been sent by the one before.
+		Begun:    w.delivery.Begun,
 		Repeated: w.delivery.Retried || w.task.Due.Before(w.started),
 	}
 	for step := range w.delivery.Unsure {
@@ -219,16 +225,17 @@ func (w *work) hold(ctx context.Context, action mappings.Action) error {
 // send sends one step's request, unless it may have been sent before and must not be repeated, and does what the answer
 // says. settled is false if the next step is to be done now.
 func (w *work) send(ctx context.Context, record *connector.Record, call mappings.Call, action mappings.Action, login int) (settled bool, err error) {
-	_, maybeSent := w.delivery.Unsure[action.Step]
-	since, known := w.unsureSince(action.Step)
+	doubt, maybeSent := w.delivery.Unsure[action.Step]
+	since, known := w.passed(doubt.Since)
 	safe := action.Repeat.Safe || action.NotThere ||
 		action.Repeat.Within > 0 && (!maybeSent || known && w.now().Sub(since) < action.Repeat.Within)
 	if maybeSent && !safe && !w.RetryUnsure && !w.delivery.Insist {
 		return true, w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: step " + action.Step +
 			" was sent and its answer is not known; sending it again could log the call twice"})
 	}
-	since, _ = w.unsureSince(action.Finds)
-	if due := since.Add(action.Lag); action.Finds != "" && w.now().Before(due) {
+	// The CRM's search can't know yet of what was sent last.
+	last, _ := w.passed(w.delivery.Unsure[action.Finds].Last)
+	if due := last.Add(action.Lag); action.Finds != "" && w.now().Before(due) {
 		return true, w.settle(ctx, ending{state: connector.DeliveryWaiting, due: due,
 			reason: "step " + action.Finds + " may have been done; whether it was, the CRM can be asked after " + action.Lag.String()})
 	}
@@ -247,11 +254,11 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	w.marked = false
 	if !action.Lookup { // a lookup begins nothing
 		w.delivery.Sending = record.Revision
-		if !action.Repeat.Safe && !maybeSent {
+		if !action.Repeat.Safe {
 			w.unsure(action.Step)
-			w.marked, w.dirty = true, true
+			w.marked, w.dirty = !maybeSent, true
 		}
-		if w.delivery.Insist {
+		if w.delivery.Insist && maybeSent {
 			w.delivery.Insist, w.dirty = false, true
 		}
 	}
@@ -337,9 +344,13 @@ func (w *work) noEffect(action mappings.Action) {
 // unsure notes that from now on nobody can be sure whether the step was done.
 func (w *work) unsure(step string) {
 	if w.delivery.Unsure == nil {
-		w.delivery.Unsure = map[string]connector.Time{}
+		w.delivery.Unsure = map[string]connector.Doubt{}
 	}
-	if _, known := w.delivery.Unsure[step]; !known {
-		w.delivery.Unsure[step] = connector.TimeOf(w.now())
+	now := connector.TimeOf(w.now())
+	doubt, known := w.delivery.Unsure[step]
+	if !known {
+		doubt.Since = now
 	}
+	doubt.Last = now
+	w.delivery.Unsure[step] = doubt
 }

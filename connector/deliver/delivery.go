@@ -199,7 +199,7 @@ func (w *work) settle(ctx context.Context, e ending) error {
 			w.delivery.Next = 0
 		}
 		if end != connector.DeliveryWaiting {
-			w.delivery.Retried, w.delivery.Insist = false, false
+			w.delivery.Retried, w.delivery.Redone, w.delivery.Insist = false, false, false
 		}
 		w.delivery.State, w.delivery.Reason = end, reason
 		tx, err := w.tx()

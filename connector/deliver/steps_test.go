@@ -622,6 +622,54 @@ func TestRetriedByAPerson(t *testing.T) {
 		b.will(body(200, `{"id":1,"ok":true}`))
 		b.retry(ref)
 		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
-		assert.Equal(t, []string{"GET /contact", "POST /calls", "PUT /fields", "GET /check", "GET /contact", "PUT /fields", "GET /check"}, b.steps())
+		assert.Equal(t, []string{"GET /contact", "POST /calls", "PUT /fields", "GET /check", "PUT /fields", "GET /check"}, b.steps())
+	})
+	virtual(t, "what has begun is seen through, though the mapping would not want it any more", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, `skip_older_than: 4h
+steps:
+  - {name: contact, method: GET, path: /contact, found: "${response.body.id}", not_found: skip_call}
+  - {name: log, method: PUT, path: /calls}
+  - {name: note, path: /notes, answers: {success: "${response.body.ok}"}}`), nil)
+		b.will(body(200, `{"id":1,"ok":false}`))
+		ref := b.finish("a")
+		require.Equal(t, connector.DeliveryDead, b.delivery(ref).State)
+		time.Sleep(5 * time.Hour)
+		for range 2 { // also if the retry comes to nothing
+			b.retry(ref)
+			require.Equal(t, connector.DeliveryDead, b.delivery(ref).State, b.delivery(ref).Reason)
+		}
+		b.will(body(200, `{"ok":true}`))
+		b.retry(ref)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State, b.delivery(ref).Reason)
+	})
+	virtual(t, "that he insists is for the step in doubt, not for one that is done again before it", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, `steps:
+  - {name: fields, method: PUT, path: /fields}
+  - {name: log, path: /calls, repeat: never}`), nil)
+		b.will(status(200), lost(true), status(200))
+		ref := b.finish("a")
+		require.Equal(t, connector.DeliveryParked, b.delivery(ref).State)
+		b.retry(ref)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State, b.delivery(ref).Reason)
+		assert.Equal(t, []string{"PUT /fields", "POST /calls", "PUT /fields", "POST /calls"}, b.steps())
+	})
+}
+
+func TestLag(t *testing.T) {
+	virtual(t, "a search that trails behind is asked so long after what was sent last", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, `steps:
+  - {name: look, finds: log, lag: 5m, method: GET, path: /look, found: "${response.body.items[0].id}"}
+  - {name: log, path: /calls, save: {log: "${response.body.id}"}}`), nil)
+		b.will(lost(true), body(404, ``), lost(true), body(200, `{"items":[{"id":7}]}`))
+		ref := b.finish("a")
+		time.Sleep(time.Hour)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
+		var at []string
+		for _, r := range b.requests() {
+			when, _, _ := strings.Cut(r, " ")
+			at = append(at, when)
+		}
+		assert.Equal(t, []string{"0s", "300s", "300s", "600s"}, at, "the second is lost at 300 s")
+		assert.Equal(t, []string{"POST /calls", "GET /look", "POST /calls", "GET /look"}, b.steps())
 	})
 }
