@@ -164,13 +164,16 @@ func (l *loader) resolve(v reflect.Value, path string) {
 // read reads one secret. What is wrong with it is said without any part of it.
 func (l *loader) read(s *held, path string) {
 	at := child(path, s.from)
-	if l.Placeholders && s.secret() {
+	if l.Placeholders && (s.secret() || strings.Contains(path, "].headers")) { // a header may be a key, whatever its name
 		s.value = placeholder(path)
 		return
 	}
 	switch s.from {
 	case fromLiteral:
 		s.value, at = s.name, path
+		if l.Placeholders {
+			s.value = withoutQuery(s.name)
+		}
 	case fromEnv:
 		s.value = l.variable(s.name)
 		if s.value == "" {
@@ -193,6 +196,21 @@ func (l *loader) read(s *held, path string) {
 		l.errorf(at, "the secret holds a line break or another character that can't be sent")
 	}
 	l.wrong[path] = l.wrong[path] || l.wrong[at]
+}
+
+// withoutQuery hides the values of an address's query: a key often stands there.
+func withoutQuery(address string) string {
+	base, query, ok := strings.Cut(address, "?")
+	if !ok {
+		return address
+	}
+	pairs := strings.Split(query, "&")
+	for i, pair := range pairs {
+		if name, _, ok := strings.Cut(pair, "="); ok {
+			pairs[i] = name + "=«url»"
+		}
+	}
+	return base + "?" + strings.Join(pairs, "&")
 }
 
 // placeholder stands for the secret of a destination at the path.

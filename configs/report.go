@@ -81,21 +81,24 @@ func (r *report) add(p place, path string, warning bool, what string) {
 		source.Problem{File: p.file, Line: p.line, Column: p.column, Path: path, What: what, Warning: warning, Text: r.text(p, path)})
 }
 
-// text gives the line of a place, "" if it may hold a secret: one that stands in the file, or under a key that is misspelt.
+// shownKeys are the keys whose values are no secret. What else stands in a file is not shown: a secret may stand in a place
+// that is wrong, or under a key that is misspelt.
+const shownKeys = `version|listen|data_dir|mappings_dir|socket|name|kind|path|in|hours|zone|within|region|owner|settle|ring_timeout|` +
+	`max_age|late_window|late_connect_after|level|format|mapping|when|concurrency|timeout|connect_timeout|tls_timeout|header_timeout|` +
+	`rate|brake|probe|newest_first|ambiguous|first|max|give_up_after|max_size|calls|answers|quarantine`
+
+// text gives the line of a place, "" unless it is a key alone, or one with a value that is no secret.
 func (r *report) text(p place, path string) string {
-	if p.file != r.whole.file || p.line < 1 || p.line > len(r.lines) {
+	if path == "" || p.file != r.whole.file || p.line < 1 || p.line > len(r.lines) {
 		return ""
 	}
-	line := r.lines[p.line-1]
-	matches := func(pattern, s string) bool { return regexp.MustCompile(pattern).MatchString(s) }
-	const suspicious = `(?i)auth|bearer|basic|token|secret|pass|pwd|key|credential|header|sign|hmac|value|url|https?:`
-	switch {
-	case matches(suspicious, line), matches(suspicious, path):
-		return ""
-	case !matches(`^\s*(- )?\s*[a-z0-9_."-]+\s*:`, line): // it goes on with what began above
-		return ""
-	case matches(`^(sources|destinations)\[|^admin`, path) && !matches(`(^|\.)(name|kind|path|in|expect|hours|zone|within|mapping|when|`+
-		`concurrency|timeout|connect_timeout|tls_timeout|ca|link_local|rate|brake|probe|ambiguous|retry|first|max|give_up_after|listen|socket)$`, path):
+	line := strings.TrimRight(r.lines[p.line-1], " \r")
+	leaf := path[strings.LastIndexAny(path, ".]")+1:]
+	pattern := `^\s*(- +)?["a-zA-Z0-9_.-]+\s*:$`
+	if regexp.MustCompile(`^(` + shownKeys + `)$`).MatchString(leaf) {
+		pattern = `^\s*(- +)?(["a-zA-Z0-9_.-]+\s*:$|` + leaf + `\s*:\s+[^{\[|>&*!#]+$)`
+	}
+	if !regexp.MustCompile(pattern).MatchString(line) {
 		return ""
 	}
 	return line
