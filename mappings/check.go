@@ -97,7 +97,7 @@ func (c *checker) identifier(n *ast.IdentifierNode) (ast.Node, *typ) {
 			return c.complain(n, "%s can't stand alone: write %s.%s%s", n.Value, n.Value, names,
 				map[string]string{"tables": "[key]"}[n.Value])
 		case "response":
-			c.uses.body, c.uses.text = true, true
+			c.uses.response, c.uses.body, c.uses.text = true, true, true
 		}
 		return n, t
 	}

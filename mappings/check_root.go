@@ -36,13 +36,11 @@ func (c *checker) special(n *ast.MemberNode) (ast.Node, *typ) {
 	t := c.roots[root.Value]
 	switch root.Value {
 	case "response":
-		if named && name.Value == "body" {
-			c.uses.body = true
-			return call("$get", n, root, name), typeAny()
-		}
-		if named && name.Value == "text" {
-			c.uses.text = true
-			return call("$get", n, root, name), &typ{kind: kindText}
+		c.uses.response = true
+		if named && t.fields[name.Value] != nil { // not as a whole: who looks at the status doesn't read the body
+			c.uses.body = c.uses.body || name.Value == "body"
+			c.uses.text = c.uses.text || name.Value == "text"
+			return call("$get", n, root, name), t.fields[name.Value]
 		}
 		return nil, nil
 	case "tables", "vars", "changed":

@@ -33,6 +33,8 @@ type expression struct {
 type uses struct {
 	// body and text say that it reads the answer's body, as JSON or as it is.
 	body, text bool
+	// response says that it reads anything of the answer.
+	response bool
 	// auth and token say that it reads the token answer, or the access token in it.
 	auth, token bool
 	// vars counts the vars that it names.

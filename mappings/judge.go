@@ -132,11 +132,14 @@ func (j *judging) note(err error) {
 
 // refused takes a step that the CRM won't do. One with for_each goes on to its next item.
 func (j *judging) refused() {
-	if j.item+1 < j.items {
+	switch {
+	case j.s.finds != "" && j.items > 0:
+		j.unproven("it refuses to say it of one of the items of for_each")
+	case j.item+1 < j.items:
 		j.to.Verdict, j.to.Progress = VerdictDone, j.c.Progress.tried(j.s.name, j.item+1)
-		return
+	default:
+		j.to.Verdict = VerdictDead
 	}
-	j.to.Verdict = VerdictDead
 }
 
 // missed takes a lookup that found nothing.
@@ -152,26 +155,39 @@ func (j *judging) missed() {
 // unproven takes an answer that is none to the question whether a step was done. That it wasn't has to be said: else the step
 // is sent a second time because a search had a bad day.
 func (j *judging) unproven(why string) {
-	j.to.Verdict = VerdictAmbiguous
+	j.to.Verdict, j.to.Duplicate = VerdictAmbiguous, false
 	j.to.Message = fmt.Sprintf("whether the step %s was done, this doesn't say: %s", j.s.finds, why)
+}
+
+// provesNothing says why a lookup that found nothing is no proof that its step wasn't done, "" if it is, or needn't be. Err is
+// why it couldn't be evaluated.
+func (j *judging) provesNothing(err error) string {
+	body, _ := j.s.found.uses()
+	switch {
+	case j.s.finds == "":
+		return ""
+	case err != nil:
+		return err.Error()
+	case body && j.in.response.body == nil:
+		return "the answer is empty, null or no JSON"
+	}
+	return cmp.Or(j.in.doubt, j.in.lacking)
 }
 
 // done takes a step that succeeded, and keeps what it saves.
 func (j *judging) done() {
 	var found any
 	if j.s.found != nil {
-		j.in.lacking = ""
+		j.in.proving = j.s.finds != ""
 		v, err := j.s.found.value(j.in)
+		j.in.proving = false
 		if err != nil {
 			j.note(err)
 		}
 		if found = v; err != nil || nothing(v) {
-			switch {
-			case j.s.finds != "" && err != nil:
-				j.unproven(err.Error())
-			case j.s.finds != "" && j.in.lacking != "":
-				j.unproven(fmt.Sprintf("the answer has no %q", j.in.lacking))
-			default:
+			if why := j.provesNothing(err); why != "" {
+				j.unproven(why)
+			} else {
 				j.missed()
 			}
 			return

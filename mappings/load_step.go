@@ -70,7 +70,7 @@ func (l *loader) step(n *yaml.Node, path string, inherited *each) *step {
 	l.requestOf(s, keys, inherited)
 	l.seeing(map[string]*typ{"response": responseType()}, func() {
 		if e, ok := keys["found"]; ok {
-			s.found = l.template(e.value, e.path)
+			s.found = l.found(e, keys)
 		}
 		l.answersOf(s, keys, inherited)
 	})
@@ -81,6 +81,34 @@ func (l *loader) step(n *yaml.Node, path string, inherited *each) *step {
 	}
 	s.settle()
 	return s
+}
+
+// found reads what makes a step a lookup: one expression that looks at the answer. A text would always be found, and what
+// doesn't look at the answer would be the same whatever the CRM says.
+func (l *loader) found(e entry, keys map[string]entry) *template {
+	before := len(l.problems)
+	t := l.template(e.value, e.path)
+	if t == nil {
+		return nil
+	}
+	at := l.placeOf(e.value, e.path)
+	example := "response.body.items[0].id"
+	word, literal := t.literal()
+	if e, complaints := l.language.compile(word); literal && len(complaints) == 0 && e.uses.response {
+		example = word
+	}
+	_, finds := keys["finds"]
+	body, text := t.uses()
+	switch {
+	case t.single() == nil:
+		l.problems = l.problems[:before] // it may have been warned of: a forgotten ${ }
+		l.problem(at, `found is one expression that looks at the answer: write "${%s}"`, example)
+	case !t.readsResponse():
+		l.problem(at, "found has to look at the answer, as in ${%s}: this is the same whatever the answer is", example)
+	case finds && text && !body:
+		l.problem(at, "a lookup with finds reads response.body: any page, such as that of an error, is a response.text too, and would say that the log isn't there")
+	}
+	return t
 }
 
 // forEach reads the items that a step tries.

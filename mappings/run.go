@@ -2,8 +2,6 @@ package mappings
 
 import (
 	"fmt"
-	"net/http"
-	"slices"
 
 	"github.com/expr-lang/expr/ast"
 )
@@ -126,9 +124,6 @@ func (l *language) assembleCall(n *ast.CallNode) (eval, error) {
 	if err != nil {
 		return nil, err
 	}
-	if fromResponse(n) && (callee.Value == "$get" || callee.Value == "where") {
-		return l.asking(callee.Value, args, named(n.Arguments[0])), nil
-	}
 	if callee.Value == "$table" {
 		return func(s *scope) (any, error) {
 			at, err := args[0](s)
@@ -150,6 +145,9 @@ func (l *language) assembleCall(n *ast.CallNode) (eval, error) {
 			return nil, fmt.Errorf("unknown function %q", callee.Value)
 		}
 		run = f.run
+	}
+	if weigh := weigherOf(callee.Value, n); weigh != nil {
+		return weighed(run, weigh, args), nil
 	}
 	if len(args) == 1 {
 		return func(s *scope) (any, error) {
@@ -178,81 +176,6 @@ func (l *language) assembleCall(n *ast.CallNode) (eval, error) {
 		s.args = s.args[:base]
 		return s.spend(v, err)
 	}, nil
-}
-
-// asking runs an access to the answer, or a search in it, and notes what the answer lacks. Named says that what is accessed
-// is a field itself: if that is null and a field of it is asked for, the answer is of another shape. A list may be null.
-func (l *language) asking(name string, args []eval, named bool) eval {
-	run := l.operators["$get"]
-	lacks := func(of, key any) bool {
-		_, byName := key.(string)
-		return lacksField(of, key) || named && byName && of == nil
-	}
-	if name == "where" {
-		run, lacks = l.functions[name].run, noneHas
-	}
-	return func(s *scope) (any, error) {
-		base := len(s.args)
-		for _, arg := range args {
-			v, err := arg(s)
-			if err != nil {
-				s.args = s.args[:base]
-				return nil, err
-			}
-			s.args = append(s.args, v)
-		}
-		of, key := s.args[base], s.args[base+1]
-		v, err := run(s.args[base:]...)
-		s.args = s.args[:base]
-		if s.lacking == "" && lacks(of, key) {
-			s.lacking, _ = text(key)
-		}
-		return s.spend(v, err)
-	}
-}
-
-// fromResponse says that a value is taken from the answer.
-func fromResponse(n ast.Node) bool {
-	switch n := n.(type) {
-	case *ast.IdentifierNode:
-		return n.Value == "response"
-	case *ast.CallNode:
-		return slices.ContainsFunc(n.Arguments, fromResponse)
-	}
-	return false
-}
-
-// named says that a value is a field by its name, not an item of a list or what a function gives.
-func named(n ast.Node) bool {
-	get, ok := n.(*ast.CallNode)
-	if !ok || len(get.Arguments) != 2 {
-		return false
-	}
-	callee, isName := get.Callee.(*ast.IdentifierNode)
-	_, byName := get.Arguments[1].(*ast.StringNode)
-	return isName && callee.Value == "$get" && byName
-}
-
-// lacksField says that a value is of another shape than the access expects. An item that isn't there is null, and a list may
-// be short.
-func lacksField(of, key any) bool {
-	switch of := of.(type) {
-	case object:
-		name, isText := key.(string)
-		return !isText || !slices.ContainsFunc(of, func(m member) bool { return m.key == name })
-	case []any:
-		_, isNumber := number(key)
-		return !isNumber
-	case nil, *response, http.Header:
-		return false
-	}
-	return true
-}
-
-// noneHas says that a list has items and none of them has the field.
-func noneHas(of, key any) bool {
-	list, ok := of.([]any)
-	return ok && len(list) > 0 && !slices.ContainsFunc(list, func(item any) bool { return !lacksField(item, key) })
 }
 
 // direct gives short ways for what most expressions are: a field of the call, a value of vars, what has changed.

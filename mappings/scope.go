@@ -22,9 +22,11 @@ type scope struct {
 	repeated             bool
 	// vars holds the values of vars that were asked for.
 	vars []*any
-	// lacking names the first field that an expression asked of the answer and that wasn't there, "" if all were. A null that
-	// the answer gives, or an empty list, is an answer; a field that isn't there says nothing.
-	lacking string
+	// proving says that a lookup is to prove whether a step was done: then what makes its result worth nothing is noted.
+	proving bool
+	// lacking says what an expression asked of the answer first that wasn't there, "" if all was. A null that the answer
+	// gives, or an empty list, is an answer; a field that isn't there says nothing. Doubt is what ?? doesn't provide for.
+	lacking, doubt string
 	// spent is how many bytes of text and lists were made so far.
 	spent int
 	// args is the stack of arguments; room is where it begins.

@@ -52,6 +52,11 @@ func (t *template) uses() (body, text bool) {
 	return body, text
 }
 
+// readsResponse says that the template reads anything of the answer.
+func (t *template) readsResponse() bool {
+	return t.asks(func(u uses) bool { return u.response })
+}
+
 // value renders the template: exactly one expression keeps its type, anything else is text.
 func (t *template) value(s *scope) (any, error) {
 	if e := t.single(); e != nil {
