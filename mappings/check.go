@@ -96,6 +96,8 @@ func (c *checker) identifier(n *ast.IdentifierNode) (ast.Node, *typ) {
 			}
 			return c.complain(n, "%s can't stand alone: write %s.%s%s", n.Value, n.Value, names,
 				map[string]string{"tables": "[key]"}[n.Value])
+		case "body":
+			c.uses.wrapped = true
 		case "response":
 			c.uses.response, c.uses.body, c.uses.text = true, true, true
 		}

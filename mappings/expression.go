@@ -35,6 +35,8 @@ type uses struct {
 	body, text bool
 	// response says that it reads anything of the answer.
 	response bool
+	// wrapped says that it reads what each.wrap stands around.
+	wrapped bool
 	// auth and token say that it reads the token answer, or the access token in it.
 	auth, token bool
 	// vars counts the vars that it names.

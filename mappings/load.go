@@ -14,8 +14,12 @@ import (
 	"wrapup/mappings/source"
 )
 
-// maxFileBytes bounds a mapping's file; the longest real ones have 4 kB.
-const maxFileBytes = 1 << 20
+// maxFileBytes bounds a mapping's file; the longest real ones have 4 kB. Its keys and values are bounded as well, for each
+// takes more memory and time than it has bytes.
+const (
+	maxFileBytes  = 1 << 20
+	maxFileValues = 50_000
+)
 
 // loader reads one file and collects all that is wrong with it.
 type loader struct {
@@ -60,6 +64,10 @@ func (l *loader) root(src []byte) *yaml.Node {
 		l.problem(place{}, "the file is empty")
 		return nil
 	}
+	if values(documents[0]) > maxFileValues {
+		l.problem(place{}, "the file holds more than %d keys and values: a long table belongs into a CSV file", maxFileValues)
+		return nil
+	}
 	if len(documents) > 1 {
 		l.problem(place{line: documents[1].Line, column: documents[1].Column},
 			"a file holds one mapping: what follows '---' belongs into a file of its own")
@@ -70,6 +78,15 @@ func (l *loader) root(src []byte) *yaml.Node {
 		return nil
 	}
 	return root
+}
+
+// values counts the keys and values of a node.
+func values(n *yaml.Node) int {
+	all := len(n.Content)
+	for _, inner := range n.Content {
+		all += values(inner)
+	}
+	return all
 }
 
 // readDocuments reads a file's documents, two at most: there should be one.
@@ -104,7 +121,8 @@ func (l *loader) entries(n *yaml.Node, path string) []entry {
 	if !l.expect(n, path, yaml.MappingNode) {
 		return nil
 	}
-	var list []entry
+	list := make([]entry, 0, len(n.Content)/2)
+	first := make(map[string]int, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		at := l.placeOf(key, under(path, key.Value))
@@ -119,9 +137,13 @@ func (l *loader) entries(n *yaml.Node, path string) []entry {
 			l.problem(at, "a key can't hold an expression")
 			continue
 		}
-		if first := slices.IndexFunc(list, func(e entry) bool { return e.name == key.Value }); first >= 0 {
-			l.problem(at, "%q is given twice (first in line %d)", key.Value, list[first].key.Line)
+		if line := first[key.Value]; line > 0 {
+			l.problem(at, "%q is given twice (first in line %d)", key.Value, line)
 			continue
+		}
+		first[key.Value] = key.Line
+		if value.Kind == yaml.ScalarNode && plainStyle(value) && value.Value == "" && strings.Contains(key.LineComment, "${") {
+			l.problem(at, "%s", quoteForComment) // the value is all comment
 		}
 		list = append(list, entry{name: key.Value, path: under(path, key.Value), key: key, value: value})
 	}
@@ -175,6 +197,8 @@ func (l *loader) simple(n *yaml.Node, path string) bool {
 		l.problem(l.placeOf(n, path), "& and * (anchors) are not supported in mappings; a text that begins so needs double quotes around it")
 	case n.Style&yaml.TaggedStyle != 0 && n.ShortTag() != "!!str":
 		l.problem(l.placeOf(n, path), "! (a tag) is not supported in mappings; a text that begins so needs double quotes around it")
+	case n.Kind == yaml.ScalarNode && plainStyle(n) && strings.Contains(n.LineComment, "${"):
+		l.problem(l.placeOf(n, path), "%s", quoteForComment)
 	default:
 		return true
 	}

@@ -135,17 +135,23 @@ func (l *loader) path(e entry) *template {
 
 func (l *loader) headers(n *yaml.Node, path string) []header {
 	var list []header
+	lines := map[string]int{}
 	for _, e := range l.entries(n, path) {
+		name := http.CanonicalHeaderKey(e.name)
 		switch {
 		case !token(e.name):
 			l.problem(l.placeOf(e.key, e.path), "a header's name is made of letters, digits and -")
 			continue
-		case slices.Contains([]string{"Host", "Connection", "Content-Length", "Transfer-Encoding"}, http.CanonicalHeaderKey(e.name)):
+		case slices.Contains([]string{"Host", "Connection", "Content-Length", "Transfer-Encoding"}, name):
 			l.problem(l.placeOf(e.key, e.path), "this header is set by wrapup itself")
 			continue
+		case lines[name] > 0:
+			l.problem(l.placeOf(e.key, e.path), "this header is given twice (first in line %d): capitals make no difference", lines[name])
+			continue
 		}
+		lines[name] = e.key.Line
 		if t := l.template(e.value, e.path); t != nil {
-			list = append(list, header{name: http.CanonicalHeaderKey(e.name), value: t})
+			list = append(list, header{name: name, value: t})
 		}
 	}
 	return list

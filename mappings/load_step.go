@@ -37,7 +37,12 @@ func (l *loader) each(e entry) *each {
 		to.rate = l.rate(e)
 	}
 	if e, ok := keys["wrap"]; ok {
+		before := len(l.problems)
 		l.seeing(map[string]*typ{"body": typeAny()}, func() { to.wrap = l.tree(e.value, e.path) })
+		used := slices.ContainsFunc(templatesIn(to.wrap), func(t *template) bool { return t.asks(func(u uses) bool { return u.wrapped }) })
+		if len(l.problems) == before && !used {
+			l.problem(l.placeOf(e.value, e.path), `each.wrap has no place for the steps' bodies, so all requests would be the same: put "${body}" where they belong`)
+		}
 	}
 	if e, ok := keys["answers"]; ok {
 		l.seeing(map[string]*typ{"response": responseType()}, func() { to.answers = l.answers(e, answers{}) })

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -203,9 +204,19 @@ func (l *loader) mapTree(n *yaml.Node, path string) tree {
 			m.only = l.condition(e.value, e.path)
 			continue
 		}
+		if meantIf(e.name) {
+			l.problem(l.placeOf(e.key, e.path), "unknown key %q (did you mean \"$if\"?)", e.name)
+			continue
+		}
 		m.add(e.name, l.tree(e.value, e.path))
 	}
 	return m
+}
+
+// meantIf recognises a $if that is misspelt, or called by another name. Other keys that begin with $ are the API's own.
+func meantIf(key string) bool {
+	key = strings.ToLower(key)
+	return strings.HasPrefix(key, "$if") || slices.Contains([]string{"$fi", "$when", "$unless", "$else", "$elif"}, key)
 }
 
 // lostDollar recognises what YAML makes of an expression in braces without quotes whose $ was forgotten.

@@ -5,6 +5,11 @@ import (
 	"unicode/utf8"
 )
 
+const (
+	quote           = "put double quotes around this value: "
+	quoteForComment = quote + "YAML reads everything after ' #' as a comment"
+)
+
 // misread looks in a line for an expression without quotes around it that YAML takes for something else. It gives the
 // column where the value begins and what to do, or "".
 func misread(line string) (column int, what string) {
@@ -13,7 +18,6 @@ func misread(line string) (column int, what string) {
 		return 0, ""
 	}
 	column = utf8.RuneCountInString(line[:at]) + 1
-	const quote = "put double quotes around this value: "
 	end := closing(line, at+strings.Index(line[at:], "${")+2)
 	if end < 0 {
 		end = len(line)
@@ -21,7 +25,7 @@ func misread(line string) (column int, what string) {
 	expression := line[at:end]
 	switch {
 	case strings.Contains(expression, " #"):
-		return column, quote + "YAML reads everything after ' #' as a comment"
+		return column, quoteForComment
 	case strings.Contains(expression, ": "):
 		return column, quote + "YAML reads ': ' as the end of a key"
 	}
