@@ -252,6 +252,12 @@ func (c *checker) call(n *ast.CallNode) (ast.Node, *typ) {
 			node = c.prepared(arg, p)
 		case p.kind != kindAny && !t.could(p.kind):
 			c.complain(arg, "%s needs a %s, and %s is a %s", callee.Value, p.kind, arg.String(), t.kind)
+		case p.literal != nil:
+			if v, known := c.constant(arg); known && v != nil {
+				if err := p.literal(v); err != nil {
+					c.complain(arg, "%s %s", callee.Value, err)
+				}
+			}
 		}
 		checked.Arguments[i] = node
 		switch {
@@ -312,6 +318,17 @@ func (c *checker) constant(n ast.Node) (any, bool) {
 	switch n := n.(type) {
 	case *ast.StringNode:
 		return n.Value, true
+	case *ast.IntegerNode:
+		return n.Value, true
+	case *ast.FloatNode:
+		return n.Value, true
+	case *ast.UnaryNode:
+		v, ok := c.constant(n.Node)
+		if _, isNumber := number(v); !ok || !isNumber || n.Operator != "-" {
+			return nil, false
+		}
+		negated, err := arithmetic("-", 0, v)
+		return negated, err == nil
 	case *ast.IdentifierNode:
 		v, ok := c.constants[n.Value]
 		return v, ok

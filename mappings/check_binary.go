@@ -1,6 +1,8 @@
 package mappings
 
 import (
+	"cmp"
+	"encoding/json"
 	"slices"
 
 	"github.com/expr-lang/expr/ast"
@@ -88,9 +90,18 @@ func (c *checker) equality(n *ast.BinaryNode, left, right ast.Node, l, r *typ) a
 	case l.kind == kindNull:
 		return call(test, n, right)
 	}
-	if l.kind != r.kind && l.kind != kindAny && r.kind != kindAny {
+	if differ(l.kind, r.kind) {
 		c.complain(n, "%s is a %s and %s is a %s: they are never equal%s",
-			n.Left.String(), l.kind, n.Right.String(), r.kind, quoteHint(n, l, r))
+			n.Left.String(), l.kind, n.Right.String(), r.kind, cmp.Or(kindHint(n.Right, l.kind), kindHint(n.Left, r.kind)))
+		return n
+	}
+	if of, ok := shapeless(n, l, r); ok {
+		item := map[bool]string{true: "[0]"}[l.kind == kindList || r.kind == kindList] // null where a list is empty
+		c.complain(n, "a list or a map is never equal to another: write %s%s %s null, or compare what is in it", of.String(), item, n.Operator)
+		return n
+	}
+	if of, ok := blank(n, l, r); ok {
+		c.complain(n, "%s is never '': what isn't known is null, so write %s %s null", of.String(), of.String(), n.Operator)
 		return n
 	}
 	c.never(n.Left, l, n.Right)
@@ -98,21 +109,72 @@ func (c *checker) equality(n *ast.BinaryNode, left, right ast.Node, l, r *typ) a
 	return call(map[string]string{"==": "$eq", "!=": "$ne"}[n.Operator], n, left, right)
 }
 
-// quoteHint helps whoever wrote the digits of a text without quotes.
-func quoteHint(n *ast.BinaryNode, l, r *typ) string {
-	digits := func(side ast.Node) string {
-		if _, ok := side.(*ast.IntegerNode); ok {
-			return " (did you mean '" + side.String() + "'?)"
+// differ says that two kinds are known and not the same.
+func differ(a, b kind) bool {
+	return a != b && a != kindAny && b != kindAny && a != kindNull && b != kindNull
+}
+
+// literalKind is the kind of what is written out; any for all else.
+func literalKind(n ast.Node) kind {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return kindText
+	case *ast.IntegerNode, *ast.FloatNode:
+		return kindNumber
+	case *ast.BoolNode:
+		return kindBool
+	case *ast.UnaryNode:
+		if n.Operator == "-" || n.Operator == "+" {
+			return kindNumber
 		}
-		return ""
 	}
-	switch {
-	case l.kind == kindText:
-		return digits(n.Right)
-	case r.kind == kindText:
-		return digits(n.Left)
+	return kindAny
+}
+
+// kindHint helps whoever wrote the digits of a text without quotes, or a number or true with them.
+func kindHint(written ast.Node, want kind) string {
+	switch n := written.(type) {
+	case *ast.IntegerNode:
+		if want == kindText {
+			return " (did you mean '" + n.String() + "'?)"
+		}
+	case *ast.StringNode:
+		_, isNumber := number(json.Number(n.Value))
+		if want == kindNumber && isNumber || want == kindBool && (n.Value == "true" || n.Value == "false") {
+			return " (did you mean " + n.Value + "?)"
+		}
 	}
 	return ""
+}
+
+// shapeless gives the side that is a list or a map, of which == is never true.
+func shapeless(n *ast.BinaryNode, l, r *typ) (ast.Node, bool) {
+	_, written := n.Left.(*ast.ArrayNode)
+	switch {
+	case (l.kind == kindList || l.kind == kindMap) && !written:
+		return n.Left, true
+	case r.kind == kindList || r.kind == kindMap:
+		if _, written := n.Right.(*ast.ArrayNode); written {
+			return n.Left, true
+		}
+		return n.Right, true
+	}
+	return n.Right, written
+}
+
+// blank gives the side that is a field which is never empty, if the other one is an empty text.
+func blank(n *ast.BinaryNode, l, r *typ) (ast.Node, bool) {
+	empty := func(side ast.Node) bool {
+		s, ok := side.(*ast.StringNode)
+		return ok && s.Value == ""
+	}
+	switch {
+	case l.filled && empty(n.Right):
+		return n.Left, true
+	case r.filled && empty(n.Left):
+		return n.Right, true
+	}
+	return nil, false
 }
 
 // never complains if a field is compared with a written text that it can't be.
@@ -151,18 +213,29 @@ func (c *checker) membership(n *ast.BinaryNode, left, right ast.Node, l, r *typ)
 	}
 	if list, ok := n.Right.(*ast.ArrayNode); ok {
 		for _, item := range list.Nodes {
-			if number, ok := item.(*ast.IntegerNode); ok && l.kind == kindText {
-				c.complain(item, "%s is a text and never equals a number (did you mean '%s'?)", n.Left.String(), number.String())
+			if k := literalKind(item); differ(l.kind, k) {
+				c.complain(item, "%s is a %s and never equals a %s%s", n.Left.String(), l.kind, k, kindHint(item, l.kind))
 				return n
 			}
 			c.never(n.Left, l, item)
 		}
-	} else if r.kind == kindList {
-		if s, ok := n.Left.(*ast.StringNode); ok {
-			if item := r.item(); item.only != nil && !slices.Contains(item.only, s.Value) {
-				c.complain(s, "%s never holds %q%s", n.Right.String(), s.Value, source.Suggest(s.Value, item.only))
-			}
-		}
+		return c.contained(n, left, right)
 	}
+	holds := r.item()
+	if r.kind == kindMap {
+		holds = &typ{kind: kindText} // its keys
+	}
+	if differ(l.kind, holds.kind) {
+		c.complain(n.Left, "%s is a %s, and %s holds only a %s: it is never in there%s", n.Left.String(), l.kind, n.Right.String(), holds.kind,
+			kindHint(n.Left, holds.kind))
+		return n
+	}
+	if s, ok := n.Left.(*ast.StringNode); ok && holds.only != nil && !slices.Contains(holds.only, s.Value) {
+		c.complain(s, "%s never holds %q%s", n.Right.String(), s.Value, source.Suggest(s.Value, holds.only))
+	}
+	return c.contained(n, left, right)
+}
+
+func (c *checker) contained(n *ast.BinaryNode, left, right ast.Node) ast.Node {
 	return call(map[string]string{"in": "$in", "not in": "$notin"}[n.Operator], n, left, right)
 }

@@ -36,6 +36,8 @@ type param struct {
 	optional bool
 	// prepare makes what the function works with out of a text that is known at load.
 	prepare func(s string) (any, error)
+	// literal looks at a value that is known at load, nil where any will do.
+	literal func(v any) error
 }
 
 // functions lists all functions by name.

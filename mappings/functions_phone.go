@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +15,7 @@ func phoneFunctions() []function {
 	return []function{
 		{
 			name: "e164", doc: "A phone number in international form, +62812345613; null if it is none.",
-			params: []param{number, {name: "'ID'", kind: kindText}}, result: aText,
+			params: []param{number, {name: "'ID'", kind: kindText, literal: isRegion}}, result: aText,
 			do: func(a []any) (any, error) {
 				n, err := argText(a[0])
 				if err != nil {
@@ -49,7 +50,7 @@ func phoneFunctions() []function {
 		textFunction("digits", "The digits of a text.", digits),
 		{
 			name: "last_digits", doc: "The last so many digits of a text.",
-			params: []param{{name: "text", kind: kindText}, {name: "digits", kind: kindNumber}}, result: aText,
+			params: []param{{name: "text", kind: kindText}, {name: "digits", kind: kindNumber, literal: isCount}}, result: aText,
 			do: func(a []any) (any, error) {
 				s, err := argText(a[0])
 				if err != nil {
@@ -90,6 +91,15 @@ func phoneFunctions() []function {
 			},
 		},
 	}
+}
+
+// isRegion refuses what is no country, for then only international numbers would be read.
+func isRegion(v any) error {
+	region, err := argText(v)
+	if err == nil && !phonenumbers.GetSupportedRegions()[strings.ToUpper(region)] {
+		return fmt.Errorf("needs a country that it knows, by its two letters such as ID or DE, not %q", region)
+	}
+	return err
 }
 
 // parsePhone reads a phone number, nil if it can't be one.

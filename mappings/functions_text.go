@@ -70,7 +70,7 @@ func textFunctions() []function {
 		}),
 		{
 			name: "truncate", doc: "The first so many characters of a text.",
-			params: []param{{name: "text", kind: kindText}, {name: "characters", kind: kindNumber}}, result: aText,
+			params: []param{{name: "text", kind: kindText}, {name: "characters", kind: kindNumber, literal: isCount}}, result: aText,
 			do: func(a []any) (any, error) {
 				s, err := argText(a[0])
 				if err != nil {
@@ -161,4 +161,10 @@ func argCount(v any) (int, error) {
 		return 0, errors.New("needs a whole number that is not negative")
 	}
 	return i, nil
+}
+
+// isCount refuses what argCount would.
+func isCount(v any) error {
+	_, err := argCount(v)
+	return err
 }

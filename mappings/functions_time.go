@@ -103,10 +103,15 @@ func goLayout(form string) (any, error) {
 		{"SSS", ".000"}, {"A", "PM"}, {"ZZ", "-0700"}, {"Z", "-07:00"}, {"T", "T"},
 	}
 	var parts []layoutPart
+	before, twelve, halves := "", false, false
 next:
 	for rest := form; rest != ""; {
 		for _, t := range tokens {
 			if after, ok := strings.CutPrefix(rest, t.written); ok {
+				if err := misplaced(before, t.written); err != nil {
+					return nil, err
+				}
+				before, twelve, halves = t.written, twelve || t.written == "hh", halves || t.written == "A"
 				parts = append(parts, layoutPart{t.written == "T", t.layout})
 				rest = after
 				continue next
@@ -118,7 +123,21 @@ next:
 		parts = append(parts, layoutPart{true, rest[:1]})
 		rest = rest[1:]
 	}
+	if twelve && !halves {
+		return nil, errors.New("hh counts to 12 and begins again: write HH, or A behind the time for AM and PM")
+	}
 	return parts, nil
+}
+
+// misplaced recognises months for minutes, and minutes for months, by what stands before them.
+func misplaced(before, part string) error {
+	switch {
+	case part == "MM" && (before == "HH" || before == "hh"):
+		return errors.New("MM is the month: minutes are mm")
+	case part == "mm" && (before == "YYYY" || before == "YY" || before == "DD"):
+		return errors.New("mm are the minutes: the month is MM")
+	}
+	return nil
 }
 
 // argTime reads an argument that has to be a time; an answer's times are texts in RFC 3339.

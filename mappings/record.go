@@ -33,6 +33,8 @@ func typeOfGo(t reflect.Type) *typ {
 		return &typ{kind: kindTime}
 	case reflect.TypeFor[connector.Span]():
 		return &typ{kind: kindNumber}
+	case reflect.TypeFor[connector.Text]():
+		return &typ{kind: kindText, filled: true}
 	case reflect.TypeFor[connector.Outcome]():
 		return &typ{kind: kindText, only: texts(connector.Outcomes()...)}
 	case reflect.TypeFor[connector.Direction]():

@@ -36,6 +36,8 @@ type typ struct {
 	fields map[string]*typ
 	// only lists the texts that are possible, if those are known.
 	only []string
+	// filled says that a text is never empty: then it is null.
+	filled bool
 	// table is what is known of a table of the mapping.
 	table *tableType
 }
