@@ -2,6 +2,7 @@ package mappings
 
 import (
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 )
@@ -18,8 +19,8 @@ type Exchange struct {
 
 // Play rehearses the delivery of one revision with answers that are given, in order, and says where it ended. It is for
 // tests and previews: a retry comes at once, a lost answer (Status 0) and one that can't be read are followed by another
-// attempt, a held call has waited in full when it is looked at again, and every 2xx that the mapping leaves to the status
-// table is done.
+// attempt unless that could log the call twice, a held call has waited in full when it is looked at again, and what the
+// mapping leaves to the status table goes on where that has it sent again.
 func Play(m *Mapping, c Call, answers []Answer) (list []Exchange, end Call) {
 	for range 1000 {
 		a, err := m.Next(c)
@@ -56,11 +57,29 @@ func Play(m *Mapping, c Call, answers []Answer) (list []Exchange, end Call) {
 		}
 		j := m.Judge(c, a.Step, *at.Answer)
 		at.Judgement = &j
-		if !c.follow(a, j) {
+		meant := j
+		if meant.Verdict == VerdictByStatus {
+			meant.Verdict = byStatus(at.Answer.Status)
+		}
+		twice := meant.Verdict == VerdictAmbiguous && slices.Contains(m.Doubles(), a.Step) && a.Repeat.Within == 0
+		if !c.follow(a, meant) || twice {
 			return list, c
 		}
 	}
 	return list, c
+}
+
+// byStatus is what the status table makes of an answer other than a 2xx, as far as it goes on.
+func byStatus(status int) Verdict {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
+		http.StatusServiceUnavailable:
+		return VerdictRetry
+	}
+	if status >= 500 {
+		return VerdictAmbiguous
+	}
+	return VerdictByStatus
 }
 
 // hold lets the time pass that a held call waits for.
