@@ -17,6 +17,18 @@ func recordType() *typ { return typeOfGo(reflect.TypeFor[connector.Record]()) }
 // RecordFields names the fields of a record, sorted.
 func RecordFields() []string { return recordType().names() }
 
+// RecordWords lists what a field of a record, or each item of it, can be, if it is one of some words; else it is nil.
+func RecordWords(field string) []string {
+	t := recordType().fields[field]
+	if t != nil && t.kind == kindList {
+		t = t.item()
+	}
+	if t == nil {
+		return nil
+	}
+	return t.only
+}
+
 // recordObject is the value of `call`: the record with the names and in the order of its JSON.
 func recordObject(r *connector.Record) object {
 	o, err := structObject(reflect.ValueOf(r).Elem())

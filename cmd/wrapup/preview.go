@@ -68,6 +68,11 @@ It exits with 1 if a request can't be made for this call.`,
 			if err != nil {
 				return err
 			}
+			if len(shown.warnings) > 0 {
+				if _, err := fmt.Fprintln(c.ErrOrStderr(), shown.warnings.Detailed()); err != nil {
+					return err
+				}
+			}
 			if format == "json" {
 				err = printJSON(c.OutOrStdout(), shown)
 			} else {
@@ -118,6 +123,8 @@ type bound struct {
 	// retries says that a request is sent again although that may do it twice.
 	retries bool
 	assumed []string
+	// warnings are what is doubtful in the mapping.
+	warnings problem.Problems
 }
 
 // previewed plays the delivery of a call.
@@ -143,6 +150,7 @@ func (a *app) previewed(ctx context.Context, p previewing) (*preview, error) {
 	shown := &preview{
 		Mapping: m.Name(), Version: m.Version(), From: m.from, Destination: p.destination,
 		Call: record.CallID, Revision: record.Revision, Outcome: string(record.Outcome), Record: what, Assumed: m.assumed,
+		warnings: m.warnings,
 	}
 	if m.SkipOlderThan() > 0 {
 		shown.assume("the call has just ended, so that skip_older_than lets it pass")
@@ -190,7 +198,8 @@ func (a *app) boundDestination(name string) (*bound, error) {
 			if from == builtIn {
 				from = "built in"
 			}
-			return &bound{Mapping: d.Compiled, from: from, destination: d, retries: d.Ambiguous == "retry"}, nil
+			return &bound{Mapping: d.Compiled, from: from, destination: d, retries: d.Ambiguous == "retry",
+				warnings: warningsOf(problems, func(p problem.Problem) bool { return p.File == d.MappingFile })}, nil
 		}
 		known = append(known, d.Name)
 	}
@@ -254,7 +263,15 @@ func (a *app) boundMapping(p previewing) (*bound, error) {
 		m.assumed = append(m.assumed, fmt.Sprintf("tables are empty whose file is not there: %s", strings.Join(missing, ", ")))
 	}
 	m.Mapping = compiled
+	m.warnings = warningsOf(problems, func(p problem.Problem) bool { // a file that isn't there is among what is assumed
+		return len(missing) == 0 || !strings.HasPrefix(p.Path, "tables.")
+	})
 	return m, withHints(problems)
+}
+
+// warningsOf gives the warnings that matter here.
+func warningsOf(problems problem.Problems, matters func(problem.Problem) bool) problem.Problems {
+	return slices.DeleteFunc(slices.Clone(problems), func(p problem.Problem) bool { return !p.Warning || !matters(p) })
 }
 
 // withoutWarnings gives what is wrong, nil if nothing is.

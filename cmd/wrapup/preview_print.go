@@ -16,6 +16,7 @@ import (
 	"wrapup/configs"
 	"wrapup/connector/target"
 	"wrapup/mappings"
+	problem "wrapup/mappings/source"
 )
 
 // preview is what would happen to a call.
@@ -42,6 +43,8 @@ type preview struct {
 	failed  bool
 	// saved is what was known before.
 	saved map[string]any
+	// warnings are what is doubtful in the mapping.
+	warnings problem.Problems
 }
 
 // shown is one exchange: a request and what its answer means, or a wait for something.

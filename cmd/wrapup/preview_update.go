@@ -54,6 +54,9 @@ func changed(record *connector.Record, changes []string) (*connector.Record, err
 		if err != nil {
 			return nil, fmt.Errorf("--change %s: %w", change, err)
 		}
+		if err := knownWords(name, v); err != nil {
+			return nil, fmt.Errorf("--change %s: %w", change, err)
+		}
 		fields[name] = v
 	}
 	before, err := json.Marshal(record)
@@ -72,6 +75,21 @@ func changed(record *connector.Record, changes []string) (*connector.Record, err
 		return nil, fmt.Errorf("--change: %w", err)
 	}
 	return to, nil
+}
+
+// knownWords refuses what a field can't be that is one of some words, such as the outcome.
+func knownWords(field string, v any) error {
+	words := mappings.RecordWords(field)
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	for _, v := range list {
+		if s, ok := v.(string); ok && words != nil && !slices.Contains(words, s) {
+			return fmt.Errorf("%s is never %q%s: it is one of %s", field, s, problem.Suggest(s, words), strings.Join(words, ", "))
+		}
+	}
+	return nil
 }
 
 // playUpdate plays what comes after a call was logged in full.
