@@ -66,6 +66,7 @@ func (l *loader) param(p entry, values object) (any, *typ) {
 	given := value != nil
 	var fallback any
 	if e, ok := keys["default"]; ok {
+		l.literalSecret(p.name, e.value, e.path)
 		fallback = l.literal(e.value, e.path)
 		if required {
 			l.problem(l.placeOf(e.key, e.path), "a param that is required has no use for a default")

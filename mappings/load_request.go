@@ -2,6 +2,7 @@ package mappings
 
 import (
 	"cmp"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ func (l *loader) requestOf(s *step, keys map[string]entry, inherited *each) {
 		s.query = append(s.query, inherited.query)
 	}
 	if e, ok := keys["query"]; ok && l.expect(e.value, e.path, yaml.MappingNode) {
+		l.literalSecrets(e.value, e.path)
 		s.query = append(s.query, l.tree(e.value, e.path))
 	}
 	s.headers = inherited.headers
@@ -56,10 +58,12 @@ func (l *loader) contentOf(s *step, keys map[string]entry, inherited *each) {
 		}
 		switch e.name {
 		case "body":
+			l.writtenJSON(e)
 			body := l.tree(e.value, e.path)
 			s.content = jsonContent{body: body, wrap: inherited.wrap, size: sizeOf(body) + sizeOf(inherited.wrap) + 64}
 		case "form":
 			if l.expect(e.value, e.path, yaml.MappingNode) {
+				l.literalSecrets(e.value, e.path)
 				s.content = formContent{l.tree(e.value, e.path)}
 			}
 		case "text":
@@ -69,6 +73,25 @@ func (l *loader) contentOf(s *step, keys map[string]entry, inherited *each) {
 		case "multipart":
 			s.content = l.multipart(e)
 		}
+	}
+}
+
+// writtenJSON warns of a body that is JSON in a text: it would arrive as one text, in quotes.
+func (l *loader) writtenJSON(e entry) {
+	s := strings.TrimSpace(e.value.Value)
+	if e.value.Kind != yaml.ScalarNode || s == "" || plainStyle(e.value) {
+		return
+	}
+	pieces, _ := split(s)
+	var b strings.Builder
+	for _, p := range pieces {
+		if p.code {
+			p.text = "0" // in a text or as a number, it is JSON
+		}
+		b.WriteString(p.text)
+	}
+	if s := strings.TrimSpace(b.String()); (s[0] == '{' || s[0] == '[') && json.Valid([]byte(s)) {
+		l.warn(l.placeOf(e.value, e.path), "this is a text that looks like JSON, and arrives as a text in quotes: leave out the quotes around it, or write its keys and values in YAML")
 	}
 }
 
@@ -150,6 +173,7 @@ func (l *loader) headers(n *yaml.Node, path string) []header {
 			continue
 		}
 		lines[name] = e.key.Line
+		l.literalSecret(e.name, e.value, e.path)
 		if t := l.template(e.value, e.path); t != nil {
 			list = append(list, header{name: name, value: t})
 		}

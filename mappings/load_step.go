@@ -28,6 +28,7 @@ func (l *loader) each(e entry) *each {
 		to.path = l.path(e)
 	}
 	if e, ok := keys["query"]; ok && l.expect(e.value, e.path, yaml.MappingNode) {
+		l.literalSecrets(e.value, e.path)
 		to.query = l.tree(e.value, e.path)
 	}
 	if e, ok := keys["headers"]; ok {

@@ -42,3 +42,19 @@ func TestValuesAreBounded(t *testing.T) {
 	require.Error(t, problems.Err())
 	assert.Contains(t, problems.Err().Error(), "a long table belongs into a CSV file")
 }
+
+// TestATableThatLostItsRows reads a table again whose file was cleared: what it held stays in use.
+func TestATableThatLostItsRows(t *testing.T) {
+	const src = "url: https://a.b\ntables: {t: {file: t.csv, key: k, value: v}}\nsteps: [{name: log, path: /log, body: \"${tables.t[call.queue]}\"}]\n"
+	m := compiled(t, src, Options{ReadFile: tableFile("k,v\n1,2\n")})
+	again, problems := m.WithTables(tableFile("k,v\n"))
+	assert.Nil(t, again)
+	require.Error(t, problems.Err())
+	assert.Contains(t, problems.Err().Error(), "t.csv:1: the file has no rows")
+
+	m, problems = Compile("crm.yaml", []byte(src), Options{ReadFile: tableFile("k,v\n")})
+	require.NoError(t, problems.Err(), "a table may begin without rows")
+	again, problems = m.WithTables(tableFile("k,v\n\n"))
+	assert.NotNil(t, again)
+	assert.NoError(t, problems.Err())
+}

@@ -87,32 +87,6 @@ func (l *loader) within(at place, p piece, char int) place {
 	return at
 }
 
-// forgotten warns of a text that looks like an expression without its ${ }.
-func (l *loader) forgotten(s string, at place) {
-	if l.language == nil { // params come before all that expressions can see
-		return
-	}
-	for _, marks := range [][2]string{{"", ""}, {"$(", ")"}, {"{{", "}}"}, {"{", "}"}} {
-		_, rest, begun := strings.Cut(s, marks[0])
-		inner, after, ended := strings.Cut(rest, marks[1])
-		if marks[1] == "" {
-			inner, after = rest, ""
-		}
-		inner = strings.TrimSpace(inner)
-		root, field, dot := strings.Cut(inner, ".")
-		t, isRoot := l.language.roots[root]
-		if !begun || !ended || !dot || !isRoot || t == nil || t.fields[field] == nil && (marks[0] == "" || t.fields != nil) {
-			continue
-		}
-		if marks[0] == "" || after == "" && strings.HasPrefix(s, marks[0]) {
-			l.warn(at, "this is the text %q, not the field: write \"${%s}\"", s, inner)
-		} else {
-			l.warn(at, "%s%s%s is a text here, not the field: write ${%s}", marks[0], inner, marks[1], inner)
-		}
-		return
-	}
-}
-
 // byteOffset turns an offset in characters into one in bytes.
 func byteOffset(s string, runes int) int {
 	for i := range s {
@@ -126,8 +100,14 @@ func byteOffset(s string, runes int) int {
 
 // condition reads a value that is exactly one expression, of which true or false comes out; nil if it isn't.
 func (l *loader) condition(n *yaml.Node, path string) *template {
+	before := len(l.problems)
 	t := l.template(n, path)
 	if t == nil {
+		return nil
+	}
+	if s, literal := t.literal(); literal && l.means(s, false) {
+		l.problems = l.problems[:before] // the warning says the same
+		l.problem(l.placeOf(n, path), `a condition is one expression: write "${%s}"`, s)
 		return nil
 	}
 	return l.conditionTemplate(t, l.placeOf(n, path))

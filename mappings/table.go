@@ -82,7 +82,7 @@ func (m *Mapping) SameTables(other *Mapping) bool {
 }
 
 // WithTables gives the mapping with its tables read again. The Mapping is nil if the problems are more than warnings:
-// then the old one stays in use.
+// then the old one stays in use. A table that had rows and has none any more is such a problem.
 func (m *Mapping) WithTables(readFile func(name string) ([]byte, error)) (*Mapping, source.Problems) {
 	l := &loader{file: m.file, opts: Options{ReadFile: readFile}}
 	fresh := *m
@@ -92,7 +92,13 @@ func (m *Mapping) WithTables(readFile func(name string) ([]byte, error)) (*Mappi
 			continue
 		}
 		again := *t
+		before := len(l.problems)
 		l.fill(&again)
+		if len(t.lines) > 0 && len(again.lines) == 0 { // half written, or cleared by mistake: each call would be held, or go without
+			for i := range l.problems[before:] {
+				l.problems[before+i].Warning = false
+			}
+		}
 		fresh.tables[i] = &again
 	}
 	l.m = &fresh

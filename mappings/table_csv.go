@@ -93,6 +93,10 @@ func (c *csvTable) read(src []byte) {
 	for rows := 0; ; rows++ {
 		row, err := r.Read()
 		if errors.Is(err, io.EOF) {
+			if len(c.lines) == 0 && len(c.problems) == 0 {
+				c.problem(1, 0, "the file has no rows, so the table %s knows no key", c.name)
+				c.problems[0].Warning = true
+			}
 			return
 		}
 		if err != nil {
