@@ -151,6 +151,9 @@ func (c *checker) member(n *ast.MemberNode) (ast.Node, *typ) {
 		if hint := c.hints[whole+"."+name.Value]; hint != "" {
 			return c.complain(n.Property, "%s", hint)
 		}
+		if hint := source.Suggest(name.Value, ofType.names()); hint == "" && (whole == "secrets" || whole == "params" && ofType.declared) {
+			return c.complain(n.Property, "unknown %s %q: declare it under %s:", what, name.Value, whole)
+		}
 		return c.complain(n.Property, "unknown %s %q%s", what, name.Value, source.Suggest(name.Value, ofType.names()))
 	case kindList:
 		if keyType.could(kindNumber) {
@@ -284,6 +287,10 @@ func (c *checker) insteadOf(name string) string {
 		return " (did you mean \"date_in\" or \"format\"?)"
 	case "round", "floor", "ceil", "int":
 		return " (seconds, millis and minutes round a duration)"
+	case "if", "IF", "iif", "IIF":
+		return " (write condition ? value : other)"
+	case "len", "count", "size", "length":
+		return " (whether a list is empty says list[0] == null)"
 	case "now":
 		return " (a mapping has no clock: the same call always gives the same request)"
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/expr-lang/expr/ast"
 
@@ -184,7 +185,11 @@ func (c *checker) never(field ast.Node, t *typ, word ast.Node) {
 		slices.Contains(t.only, s.Value) {
 		return
 	}
-	c.complain(word, "%s is never %q%s", field.String(), s.Value, source.Suggest(s.Value, t.only))
+	hint := source.Suggest(s.Value, t.only)
+	if hint == "" {
+		hint = ": it is one of " + strings.Join(t.only, ", ")
+	}
+	c.complain(word, "%s is never %q%s", field.String(), s.Value, hint)
 }
 
 func (c *checker) ordering(n *ast.BinaryNode, left, right ast.Node, l, r *typ) ast.Node {

@@ -1,10 +1,12 @@
 package mappings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/builtin"
@@ -178,7 +180,38 @@ func (l *language) parse(code string) (tree *parser.Tree, bad *complaint) {
 	if !ok {
 		return nil, &complaint{0, err.Error()}
 	}
-	return nil, &complaint{at.From, syntaxAdvice(at.Message)}
+	return nil, &complaint{at.From, cmp.Or(otherLanguage(code, at.From), syntaxAdvice(at.Message))}
+}
+
+// otherLanguage says how what stands at a character is written here, if it is known from spreadsheets, SQL or word
+// processors; else it is "".
+func otherLanguage(code string, at int) string {
+	rest := string([]rune(code)[min(at, len([]rune(code))):])
+	first, _ := utf8.DecodeRuneInString(rest)
+	if rest != "" && strings.ContainsRune(curly, first) {
+		return "a text stands in straight quotes ', not in ‘ ’ or “ ”"
+	}
+	const ternary = "write condition ? value : other for if, then and else"
+	if begin := strings.TrimSpace(code); strings.HasPrefix(begin, "if ") || strings.HasPrefix(begin, "if(") {
+		return ternary
+	}
+	word := rest[:len(rest)-len(strings.TrimLeftFunc(rest, letterOrDigit))]
+	switch strings.ToLower(word) {
+	case "and":
+		return "write && for " + word
+	case "or":
+		return "write || for " + word
+	case "is", "equals", "eq":
+		return "write == for " + word + ", and == null where nothing is known"
+	case "isnt", "ne":
+		return "write != for " + word
+	case "then", "else", "if":
+		return ternary
+	}
+	if strings.HasPrefix(rest, "<>") || strings.HasPrefix(rest, ">") && strings.HasSuffix(strings.TrimRight(string([]rune(code)[:at]), " "), "<") {
+		return "write != for <>"
+	}
+	return ""
 }
 
 // syntaxAdvice says what a message of the parser means for somebody who doesn't program.

@@ -216,10 +216,12 @@ func (l *loader) syntax(err error) {
 	if strings.Contains(at.Message, "unexpected end of stream") && at.ContextMark.Line > 0 {
 		p = place{line: at.ContextMark.Line, column: at.ContextMark.Column} // where what isn't closed begins
 	}
-	if column, what := misread(l.line(p.line)); what != "" {
-		p.column = column
-		l.problem(p, "%s", what)
-		return
+	for _, guess := range []func(line string) (int, string){tabbed, quotedTwice, misread} {
+		if column, what := guess(l.line(p.line)); what != "" {
+			p.column = column
+			l.problem(p, "%s", what)
+			return
+		}
 	}
 	l.problem(p, "this is no YAML: %s", yamlAdvice(at.Message))
 }

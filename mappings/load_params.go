@@ -14,6 +14,16 @@ import (
 // paramTypes are what a parameter can be.
 func paramTypes() []string { return []string{"text", "int", "number", "bool", "list", "map"} }
 
+// typeHint says which type is meant, also where it has another name elsewhere.
+func typeHint(name string, types []string) string {
+	elsewhere := map[string]string{"string": "text", "str": "text", "integer": "int", "float": "number", "decimal": "number",
+		"boolean": "bool", "array": "list", "object": "map", "dict": "map"}[strings.ToLower(name)]
+	if slices.Contains(types, elsewhere) {
+		return fmt.Sprintf(" (did you mean %q?)", elsewhere)
+	}
+	return source.Suggest(name, types)
+}
+
 // params reads what the mapping wants to be told, and what the destination tells it.
 func (l *loader) params(keys map[string]entry) (object, *typ) {
 	given, err := normal(maps.Clone(l.opts.Params))
@@ -29,7 +39,7 @@ func (l *loader) params(keys map[string]entry) (object, *typ) {
 		}
 		return values, t
 	}
-	result, t := object{}, &typ{kind: kindMap, fields: map[string]*typ{}}
+	result, t := object{}, &typ{kind: kindMap, fields: map[string]*typ{}, declared: true}
 	for _, p := range l.entries(e.value, e.path) {
 		value, of := l.param(p, values)
 		result = append(result, member{p.name, value})
@@ -51,7 +61,7 @@ func (l *loader) param(p entry, values object) (any, *typ) {
 	if e, ok := keys["type"]; ok {
 		if kindName, _ = l.text(e.value, e.path); !slices.Contains(paramTypes(), kindName) {
 			l.problem(l.placeOf(e.value, e.path), "type is one of %s, not %q%s", strings.Join(paramTypes(), ", "), kindName,
-				source.Suggest(kindName, paramTypes()))
+				typeHint(kindName, paramTypes()))
 			kindName = ""
 		}
 	}
@@ -126,6 +136,9 @@ func convert(v any, name string) (any, error) {
 		}
 		if name == "number" {
 			return v, nil
+		}
+		if s, err := text(v); err == nil && name == "int" {
+			return nil, fmt.Errorf("this must be a whole number, not %s", s)
 		}
 	case bool:
 		if name == "bool" {

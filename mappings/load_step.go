@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -141,8 +142,12 @@ func (l *loader) stepName(s *step, keys map[string]entry, n *yaml.Node, path str
 		return
 	}
 	name, ok := l.text(e.value, e.path)
-	if ok && (name == "" || strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789_") != "") {
-		l.problem(l.placeOf(e.value, e.path), "a step's name is made of letters, digits and _")
+	if ok && !identifier(name) {
+		what := "a step's name is made of letters, digits and _"
+		if identifier("_"+name) && name != "" {
+			what = fmt.Sprintf("a step's name begins with a letter or _: else saved.%s could not be asked for", name)
+		}
+		l.problem(l.placeOf(e.value, e.path), "%s", what)
 	}
 	if name == sessionStep {
 		l.problem(l.placeOf(e.value, e.path), "%q is the name of the login", name)

@@ -94,7 +94,7 @@ func (l *loader) fileTable(t *table, e entry) *typ {
 	}
 	types := []string{"text", "int", "number", "bool"}
 	if v, ok := keys["type"]; ok && !slices.Contains(types, t.valueType) {
-		l.problem(l.placeOf(v.value, v.path), "type is one of %s, not %q%s", strings.Join(types, ", "), t.valueType, source.Suggest(t.valueType, types))
+		l.problem(l.placeOf(v.value, v.path), "type is one of %s, not %q%s", strings.Join(types, ", "), t.valueType, typeHint(t.valueType, types))
 		t.valueType = ""
 	}
 	if t.valueType == "" {

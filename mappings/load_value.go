@@ -36,6 +36,10 @@ func (l *loader) templateText(s string, at place, bare bool) *template {
 		}
 		return nil
 	}
+	if first, _ := utf8.DecodeRuneInString(s); bare && strings.ContainsRune(curly, first) && strings.Contains(s, "${") {
+		l.problem(at, "“ and ” would be part of the text: write straight quotes \" around it")
+		return nil
+	}
 	t := &template{path: at.path}
 	ok := true
 	for _, piece := range pieces {

@@ -55,7 +55,8 @@ func TestRecordNeedsURL(t *testing.T) {
 		WhenAt: source.Problem{File: "wrapup.yaml", Line: 3, Column: 4, Path: "destinations[0].when"}})
 	assert.Nil(t, m)
 	assert.EqualError(t, problems.Err(), "record: the destination's url: a url begins with https:// (or http://) and a host\n"+
-		`wrapup.yaml:3:4: destinations[0].when: call.outcome is never "x"`)
+		`wrapup.yaml:3:4: destinations[0].when: call.outcome is never "x": it is one of `+
+		"connected, abandoned, unanswered, busy, no_answer, rejected, canceled, failed, unknown")
 }
 
 func TestUnbound(t *testing.T) {

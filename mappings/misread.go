@@ -60,3 +60,35 @@ func bareExpression(line string) int {
 	}
 	return -1
 }
+
+// tabbed recognises a line that is indented with tabs.
+func tabbed(line string) (column int, what string) {
+	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+	at := strings.IndexByte(indent, '\t')
+	if at < 0 {
+		return 0, ""
+	}
+	return at + 1, "this line is indented with a tab, which YAML doesn't take: use spaces"
+}
+
+// quotedTwice recognises an expression in double quotes with double quotes within, which end the value for YAML.
+func quotedTwice(line string) (column int, what string) {
+	const begins = `"${`
+	for from := 0; ; {
+		at := strings.Index(line[from:], begins)
+		if at < 0 {
+			return 0, ""
+		}
+		from += at + len(begins)
+		rest := line[from:]
+		quote, end := strings.IndexByte(rest, '"'), strings.IndexByte(rest, '}')
+		if quote < 0 || end >= 0 && end < quote || quote > 0 && rest[quote-1] == '\\' {
+			continue
+		}
+		return utf8.RuneCountInString(line[:from+quote]) + 1,
+			`a text within "${…}" stands in single quotes, as in "${call.outcome == 'connected'}": this double quote ends the value`
+	}
+}
+
+// curly are the quotes that word processors write.
+const curly = "‘’‚‛“”„‟"

@@ -38,6 +38,8 @@ type typ struct {
 	only []string
 	// filled says that a text is never empty: then it is null.
 	filled bool
+	// declared says that the mapping lists the fields.
+	declared bool
 	// table is what is known of a table of the mapping.
 	table *tableType
 }
