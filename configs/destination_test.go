@@ -74,7 +74,7 @@ func TestPlaceholders(t *testing.T) {
 	assert.Equal(t, "«auth.bearer»", d.Auth.Bearer.Value())
 	r := requestOf(t, d.Compiled)
 	assert.Equal(t, "https://«url»/calls", r.URL)
-	assert.Equal(t, []string{"acme"}, r.Header["X-Tenant"])
+	assert.Equal(t, []string{"«headers.x-tenant»"}, r.Header["X-Tenant"])
 	assert.Equal(t, []string{"«headers.X-Other»"}, r.Header["X-Other"])
 	assert.JSONEq(t, `{"owner":81,"key":"«secrets.key»","pin":"«secrets.pin»"}`, string(r.Body))
 }
