@@ -40,7 +40,7 @@ func authenticFiles(t *testing.T) map[string]string {
 	return map[string]string{
 		"key.pem": string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})),
 		"new":     "whsec_bmV3IHNlY3JldCBuZXcgc2VjcmV0\n", "old": "whsec_b2xkIHNlY3JldCBvbGQgc2VjcmV0\n",
-		"token": "t0ken", "tenant": "t3nant", "hmac": "hm4c", "proxy": "http://bot:pr0xy@proxy.example.com", "url": "https://crm.example.com/h1dden",
+		"token": "a-long-t0ken-0123456789", "tenant": "t3nant", "hmac": "hm4c", "proxy": "http://bot:pr0xy@proxy.example.com", "url": "https://crm.example.com/h1dden",
 		"id": "1d", "refresh": "r3fresh",
 	}
 }
@@ -78,7 +78,7 @@ func TestAuthIsComplete(t *testing.T) {
 		"whsec_bmV3IHNlY3JldCBuZXcgc2VjcmV0", "whsec_b2xkIHNlY3JldCBvbGQgc2VjcmV0"}, d.SecretValues())
 	alone := &c.Destinations[1]
 	assert.Equal(t, []string{"whsec_bmV3IHNlY3JldCBuZXcgc2VjcmV0"}, alone.Sign.Values())
-	assert.ElementsMatch(t, []string{"https://crm.example.com/h1dden", "1d", "t0ken", "r3fresh", "whsec_bmV3IHNlY3JldCBuZXcgc2VjcmV0"}, alone.SecretValues())
+	assert.ElementsMatch(t, []string{"https://crm.example.com/h1dden", "1d", "a-long-t0ken-0123456789", "r3fresh", "whsec_bmV3IHNlY3JldCBuZXcgc2VjcmV0"}, alone.SecretValues())
 	o, err = alone.Compiled.OAuth2()
 	require.NoError(t, err)
 	assert.Equal(t, "https://login.example.com/token refresh_token", o.TokenURL+" "+o.Grant)

@@ -21,6 +21,9 @@ func (l *loader) check(c *Config) {
 		l.errorf("version", "%d: this version of wrapup reads 1", c.Version)
 	}
 	l.checkListen(c.Listen)
+	l.checkTLS(&c.TLS)
+	l.checkProxies(c.TrustedProxies)
+	l.positive("retention.quarantine", c.Retention.Quarantine)
 	l.required("data_dir", c.DataDir)
 	if l.required("admin.socket", c.Admin.Socket) && len(c.Admin.Socket) > 107 {
 		l.errorf("admin.socket", "longer than the 107 bytes that the system allows")
@@ -70,12 +73,7 @@ func (l *loader) checkSources(sources []Source) {
 		if l.checkPath(child(at, "path"), s.Path) {
 			l.unique(paths, s.Path, "sources", i, "path")
 		}
-		switch {
-		case s.Auth == nil:
-			l.warnf(child(at, "auth"), "none: everybody who reaches this path can post calls")
-		case s.Auth.Token.IsZero():
-			l.errorf(child(child(at, "auth"), "token"), "is missing")
-		}
+		l.checkSourceAuth(child(at, "auth"), s.Auth)
 	}
 }
 

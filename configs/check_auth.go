@@ -25,13 +25,7 @@ func (l *loader) checkAuth(at string, a *Auth) {
 		l.errorf(at, "expected one of %s, or hmac, which may stand beside it", anyOf(ways()))
 		return
 	}
-	if b := a.Basic; b != nil {
-		user, password := child(child(at, "basic"), "user"), child(child(at, "basic"), "password")
-		if l.required(user, b.User) && strings.Contains(b.User, ":") {
-			l.errorf(user, "holds a colon, which would end it")
-		}
-		l.requiredSecret(password, b.Password)
-	}
+	l.checkBasic(child(at, "basic"), a.Basic)
 	if h := a.Header; h != nil {
 		l.headerName(child(child(at, "header"), "name"), h.Name)
 		l.requiredSecret(child(child(at, "header"), "value"), h.Value)

@@ -22,16 +22,23 @@ import (
 // Every scalar outside a list and a map can also be set by an environment variable that is named after its key
 // (correlation.settle is WRAPUP_CORRELATION_SETTLE), and by a flag. Flags win over the environment, that over the file.
 type Config struct {
-	_ struct{} `later:"tls trusted_proxies retention store"`
+	_ struct{} `later:"store"`
 
 	// Version of the file's format. This version reads 1.
 	Version int `yaml:"version" default:"1"`
 	// Listen is the address where the dialer posts, as host:port or :port.
 	Listen string `yaml:"listen" default:":8080"`
+	// TLS is what the dialer's connections are encrypted with. Without it they are not.
+	TLS TLS `yaml:"tls"`
+	// TrustedProxies are the networks (10.0.0.0/8) or addresses of the proxies before wrapup: for what they send on, the
+	// sender is the one that they name in X-Forwarded-For or Forwarded.
+	TrustedProxies []Network `yaml:"trusted_proxies,omitempty"`
 	// Admin is how the commands reach the running daemon.
 	Admin Admin `yaml:"admin"`
 	// DataDir holds the store. It is created if it isn't there.
 	DataDir string `yaml:"data_dir" default:"/var/lib/wrapup"`
+	// Retention is how long things are kept.
+	Retention Retention `yaml:"retention"`
 	// Sources are the feeds of the dialer. There must be one at least.
 	Sources []Source `yaml:"sources"`
 	// Queues says more about an access number than the dialer does. The entry "default" holds for all that a queue's own
@@ -56,6 +63,23 @@ type Admin struct {
 	Socket string `yaml:"socket" default:"/run/wrapup/admin.sock"`
 }
 
+// TLS is a certificate and its key. When the files change they are read again.
+type TLS struct {
+	// Cert is the file of the certificate, and of those that it was issued by, PEM. A relative path is relative to the
+	// configuration file's folder, as is the key's.
+	Cert string `yaml:"cert"`
+	// Key is the file of the certificate's key, PEM.
+	Key string `yaml:"key"`
+}
+
+// Retention is how long things are kept.
+type Retention struct {
+	_ struct{} `later:"calls answers"`
+
+	// Quarantine is how long a post is kept that was not understood, since it came last.
+	Quarantine Duration `yaml:"quarantine" default:"30d"`
+}
+
 // Source is a feed of the dialer.
 type Source struct {
 	_ struct{} `later:"expect"`
@@ -70,14 +94,16 @@ type Source struct {
 	Auth *SourceAuth `yaml:"auth,omitempty"`
 }
 
-// SourceAuth is what a post of the dialer must carry.
+// SourceAuth is what a post of the dialer must carry, and where it must come from: all that is given.
 type SourceAuth struct {
-	_ struct{} `later:"allow"`
-
 	// Token is a secret that the dialer's callback address carries.
-	Token Secret `yaml:"token"`
+	Token Secret `yaml:"token,omitempty"`
 	// In is where it is carried: as the path's last part, as a query parameter, or as a header.
 	In string `yaml:"in" default:"path" oneof:"path query header"`
+	// Basic is user and password.
+	Basic *Basic `yaml:"basic,omitempty"`
+	// Allow are the networks (203.0.113.0/24) or addresses that posts must come from.
+	Allow []Network `yaml:"allow,omitempty"`
 }
 
 // Queue is what is known of an access number.

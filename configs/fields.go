@@ -42,6 +42,7 @@ var (
 	durationType    = reflect.TypeFor[Duration]()
 	percentType     = reflect.TypeFor[Percent]()
 	rateType        = reflect.TypeFor[Rate]()
+	networkType     = reflect.TypeFor[Network]()
 	unmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
@@ -87,6 +88,11 @@ func (f field) parse(text string) (any, error) {
 		return text, nil
 	case f.typ == rateType:
 		if _, err := mappings.ParseRate(text); err != nil {
+			return nil, fmt.Errorf("%q: %w", text, err)
+		}
+		return text, nil
+	case f.typ == networkType:
+		if _, err := ParseNetwork(text); err != nil {
 			return nil, fmt.Errorf("%q: %w", text, err)
 		}
 		return text, nil

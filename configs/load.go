@@ -67,9 +67,8 @@ func (l *loader) load() *Config {
 		l.add(l.whole, "", false, err.Error())
 		return nil
 	}
-	// From a variable or a flag it is relative to where the user stands, as every path on a command line.
-	if c.MappingsDir != "" && l.at("mappings_dir").file == l.whole.file {
-		c.MappingsDir = l.beside(c.MappingsDir)
+	if c.MappingsDir != "" {
+		c.MappingsDir = l.besideFile("mappings_dir", c.MappingsDir)
 	}
 	if l.Outline {
 		return c

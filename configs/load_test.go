@@ -40,7 +40,7 @@ func TestExample(t *testing.T) {
 	require.NoError(t, err)
 	in := withFiles(Input{Path: "/etc/wrapup/wrapup.yaml"}, fstest.MapFS{
 		"etc/wrapup/wrapup.yaml":     &fstest.MapFile{Data: example},
-		"etc/wrapup/dialer.token":    &fstest.MapFile{Data: []byte("t0ken\n")},
+		"etc/wrapup/dialer.token":    &fstest.MapFile{Data: []byte("a-long-t0ken-0123456789\n")},
 		"etc/wrapup/warehouse.token": &fstest.MapFile{Data: []byte("t0ken\n")},
 		"etc/wrapup/warehouse.sign":  &fstest.MapFile{Data: []byte("whsec_dDBrZW4gdDBrZW4gdDBrZW4gdDBrZW4=\n")},
 		"etc/wrapup/callbacks.url":   &fstest.MapFile{Data: []byte("https://hooks.example.com/t0ken\n")},
@@ -57,14 +57,14 @@ func TestExample(t *testing.T) {
 	// What the example shows behind a "#" is the default.
 	all := strings.NewReplacer("  #- name: desk", "# - name: desk", "  #  ", "#  ").Replace(string(example))
 	all = strings.ReplaceAll(all, "\n#listen", "\nlisten")
-	for _, key := range []string{"data_dir", "admin", "mappings_dir", "log", "path", "in", "settle", "ring_timeout", "max_age",
+	for _, key := range []string{"data_dir", "admin", "mappings_dir", "retention", "log", "path", "in", "settle", "ring_timeout", "max_age",
 		"late_window", "late_connect_after"} {
 		require.Contains(t, all, "#"+key+":")
 		all = strings.ReplaceAll(all, "#"+key+":", key+":")
 	}
 	in = withFiles(in, fstest.MapFS{"etc/wrapup/wrapup.yaml": &fstest.MapFile{Data: []byte(all)},
 		"etc/wrapup/mappings/other.txt": &fstest.MapFile{},
-		"etc/wrapup/dialer.token":       &fstest.MapFile{Data: []byte("t0ken\n")},
+		"etc/wrapup/dialer.token":       &fstest.MapFile{Data: []byte("a-long-t0ken-0123456789\n")},
 		"etc/wrapup/warehouse.token":    &fstest.MapFile{Data: []byte("t0ken\n")},
 		"etc/wrapup/warehouse.sign":     &fstest.MapFile{Data: []byte("whsec_dDBrZW4gdDBrZW4gdDBrZW4gdDBrZW4=\n")},
 		"etc/wrapup/callbacks.url":      &fstest.MapFile{Data: []byte("https://hooks.example.com/t0ken\n")},
@@ -91,7 +91,7 @@ func TestExampleOfMoreDestinations(t *testing.T) {
 		"etc/wrapup/mappings/salesforce.yaml": &fstest.MapFile{Data: []byte("url: \"${auth.instance_url}\"\nauth: {oauth2: {token_path: /token, grant: client_credentials}}\nsteps: [{name: log, path: /calls}]\n")},
 	}
 	for _, name := range []string{"dialer.token", "warehouse.token", "callbacks.key", "desk.password", "desk.key", "salesforce.secret", "hook.secret", "hook.refresh"} {
-		files["etc/wrapup/"+name] = &fstest.MapFile{Data: []byte("t0ken\n")}
+		files["etc/wrapup/"+name] = &fstest.MapFile{Data: []byte("a-long-t0ken-0123456789\n")}
 	}
 	c, problems := Load(withFiles(Input{Path: "/etc/wrapup/wrapup.yaml"}, files))
 	require.Empty(t, problems)
@@ -193,12 +193,12 @@ func TestSettings(t *testing.T) {
 		names = append(names, s.env())
 	}
 	assert.Equal(t, []string{
-		"WRAPUP_VERSION", "WRAPUP_LISTEN", "WRAPUP_ADMIN_SOCKET", "WRAPUP_DATA_DIR",
+		"WRAPUP_VERSION", "WRAPUP_LISTEN", "WRAPUP_TLS_CERT", "WRAPUP_TLS_KEY", "WRAPUP_ADMIN_SOCKET", "WRAPUP_DATA_DIR", "WRAPUP_RETENTION_QUARANTINE",
 		"WRAPUP_CORRELATION_SETTLE", "WRAPUP_CORRELATION_RING_TIMEOUT", "WRAPUP_CORRELATION_MAX_AGE",
 		"WRAPUP_CORRELATION_LATE_WINDOW", "WRAPUP_CORRELATION_OWNER", "WRAPUP_CORRELATION_LATE_CONNECT_AFTER",
 		"WRAPUP_MAPPINGS_DIR", "WRAPUP_LOG_LEVEL", "WRAPUP_LOG_FORMAT",
 	}, names)
-	assert.Equal(t, []string{"WRAPUP_SOURCES", "WRAPUP_QUEUES", "WRAPUP_DESTINATIONS"}, lists)
+	assert.Equal(t, []string{"WRAPUP_TRUSTED_PROXIES", "WRAPUP_SOURCES", "WRAPUP_QUEUES", "WRAPUP_DESTINATIONS"}, lists)
 }
 
 // TestUnreadable: what can't be read is named, each in its place.
@@ -233,12 +233,12 @@ func TestUnreadable(t *testing.T) {
 func TestFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
 	require.NoError(t, os.MkdirAll("etc/maps", 0o700))
-	require.NoError(t, os.WriteFile("etc/token", []byte("t0ken\n"), 0o600))
+	require.NoError(t, os.WriteFile("etc/token", []byte("a-long-t0ken-0123456789\n"), 0o600))
 	require.NoError(t, os.WriteFile("etc/wrapup.yaml", []byte("mappings_dir: maps\n"+
 		"sources: [{kind: nxcloud-events, auth: {token: {file: token}}}]\ndestinations: []\n"), 0o600))
 	c, problems := Load(Input{Path: "etc/wrapup.yaml"})
 	assert.Equal(t, "etc/wrapup.yaml:3:15: destinations: warning: none: finished calls go nowhere", problems.Error())
-	assert.Equal(t, "t0ken", c.Sources[0].Auth.Token.Value())
+	assert.Equal(t, "a-long-t0ken-0123456789", c.Sources[0].Auth.Token.Value())
 	assert.Equal(t, "etc/maps", c.MappingsDir)
 }
 

@@ -72,6 +72,7 @@ func (w *walker) value(n *yaml.Node, f field, path string, inList bool) (any, bo
 		v, ok := w.secret(n, path, false)
 		return []any{v}, ok
 	case isLeaf(t):
+		f.typ = t
 		return w.scalar(n, f, path)
 	case isNull(n) && f.typ.Kind() != reflect.Pointer:
 		return nil, false // a list of which all items are comments, say
@@ -167,10 +168,14 @@ func (w *walker) entries(n *yaml.Node, t reflect.Type, path string) (any, bool) 
 
 // empty stands for a value of the type of which it was said what is wrong with it.
 func empty(t reflect.Type) any {
-	if isLeaf(t) {
+	switch {
+	case t == networkType:
+		return ""
+	case isLeaf(t):
 		return fromLiteral + ":"
+	default:
+		return map[string]any{}
 	}
-	return map[string]any{}
 }
 
 // pair is a key of a map and its value.
@@ -229,6 +234,8 @@ func (f field) expects() string {
 		return "a duration such as 5s, 10m, 7d"
 	case f.typ == rateType:
 		return "so many in some time, such as 15/s, 40/m, 60/h or 1000/d"
+	case f.typ == networkType:
+		return "a network such as 10.0.0.0/8, or an address"
 	case len(f.oneOf) > 0:
 		return anyOf(f.oneOf)
 	default:

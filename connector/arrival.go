@@ -30,6 +30,11 @@ func ParseDestinationGroup(group string) (name string, ok bool) {
 	return strings.CutPrefix(group, destinationGroup)
 }
 
+// HoldsEvents says that the items of a group are events: it is a call's, or an agent's.
+func HoldsEvents(group string) bool {
+	return strings.HasPrefix(group, callGroup) || strings.HasPrefix(group, agentGroup)
+}
+
 // ParseGroup gives the uuid or the agent that a group is about; one of them is empty, or both if it is no such group.
 func ParseGroup(group string) (uuid, agent string) {
 	if u, ok := strings.CutPrefix(group, callGroup); ok {

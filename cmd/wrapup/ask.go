@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"wrapup/connector"
 	"wrapup/connector/admin"
 	"wrapup/connector/finish"
+	"wrapup/connector/intake"
 	"wrapup/outbox"
 	"wrapup/outbox/bolt"
 )
@@ -29,6 +31,8 @@ type asked interface {
 	Audit(ctx context.Context, day string) (*admin.DayAudit, error)
 	Agents(ctx context.Context) ([]connector.AgentNow, error)
 	Queues(ctx context.Context, days int) ([]admin.QueueStats, error)
+	Quarantined(ctx context.Context, q connector.QuarantineQuery) (*connector.QuarantinePage, error)
+	QuarantinedBody(ctx context.Context, id string) (*connector.Quarantined, error)
 }
 
 // ask asks the running daemon; where none runs it reads the store.
@@ -53,11 +57,22 @@ func (a *app) ask(ctx context.Context, question func(context.Context, asked) err
 	case err != nil:
 		return err
 	}
-	return errors.Join(question(ctx, source(store, stopped{store}, cfg, nil)), store.Close())
+	kept := intake.NewQuarantine(intake.QuarantineOptions{})
+	if err := restoreQuarantine(ctx, store, kept); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	s := source(store, stopped{store}, cfg, nil)
+	s.Quarantine = kept
+	return errors.Join(question(ctx, s), store.Close())
 }
 
 // operate has the running daemon change something. Nobody else may: the store is the daemon's.
 func (a *app) operate(ctx context.Context, change func(context.Context, *admin.Client) error) error {
+	return a.askDaemon(ctx, change, "a change needs the daemon to be running (wrapup serve)")
+}
+
+// askDaemon asks the running daemon what nobody else knows; otherwise is what there is to say where none runs.
+func (a *app) askDaemon(ctx context.Context, change func(context.Context, *admin.Client) error, otherwise string) error {
 	cfg, err := a.loadToAsk()
 	if err != nil {
 		return err
@@ -67,7 +82,7 @@ func (a *app) operate(ctx context.Context, change func(context.Context, *admin.C
 	if err := change(ctx, client); !nobodyAnswers(err) {
 		return err
 	}
-	return fmt.Errorf("no daemon answers at %s: a change needs the daemon to be running (wrapup serve)", cfg.Admin.Socket)
+	return fmt.Errorf("no daemon answers at %s: %s", cfg.Admin.Socket, otherwise)
 }
 
 func nobodyAnswers(err error) bool {
@@ -131,6 +146,9 @@ func (s stopped) Agents(ctx context.Context) (agents []connector.AgentNow, err e
 // each gives the events of each open call and each agent. What is damaged is left out: the daemon's log tells of it.
 func (s stopped) each(ctx context.Context, f func(uuid, agent string, arrivals []connector.Arrival)) error {
 	err := s.store.Open(ctx, func(group string, items []outbox.Item) error {
+		if !connector.HoldsEvents(group) {
+			return nil
+		}
 		arrivals := make([]connector.Arrival, 0, len(items))
 		for _, item := range items {
 			var a connector.Arrival
@@ -148,12 +166,17 @@ func (s stopped) each(ctx context.Context, f func(uuid, agent string, arrivals [
 	return err
 }
 
-// printJSON writes v for a script.
+// printJSON writes v for a script. It may be looked at on a terminal all the same.
 func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(escapedJSON(b.Bytes()))
+	return err
 }
 
 // output is the flag -o of commands that print for people or for scripts.

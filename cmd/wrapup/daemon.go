@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"wrapup/configs"
@@ -79,6 +82,19 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, listener.Close(), socket.Close())
 	}
+	kept := intake.NewQuarantine(intake.QuarantineOptions{
+		Store: store, Now: clock.Wall, Logger: d.log, Retention: time.Duration(d.config.Retention.Quarantine),
+	})
+	if err := restoreQuarantine(ctx, store, kept); err != nil {
+		d.log.Error("a part of the quarantine can't be read; it is left where it is", "error", err)
+	}
+	gate := intake.NewGate(listener, mostConnections(), clock.Wall, d.log)
+	receiver := d.receiver(store, engine, clock, kept, gate)
+	encryption, err := d.encryption(clock)
+	if err != nil {
+		return errors.Join(err, listener.Close(), socket.Close())
+	}
+
 	stopLanes := runLanes(ctx, lanes, fail)
 	defer stopLanes()
 	stopEngine := start(ctx, fail, engine.Run)
@@ -87,11 +103,16 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	defer stopWatch()
 	stopTables := start(ctx, fail, func(ctx context.Context) error { return d.watchTables(ctx, lanes) })
 	defer stopTables()
+	stopQuarantine := start(ctx, fail, kept.Run)
+	defer stopQuarantine()
 	asked := source(store, running{engine}, d.config, byName(lanes))
 	asked.Test = tester(d.config, lanes, d.log)
-	stopAdmin := d.serve(socket, admin.Handler(asked, d.log), fail)
+	asked.Quarantine, asked.Intake = kept, receiver
+	stopAdmin := d.serve(socket, &http.Server{Handler: admin.Handler(asked, d.log)}, fail)
 	defer stopAdmin()
-	stopEvents := d.serve(listener, d.receiver(store, engine, clock), fail)
+	stopEvents := d.serve(gate, &http.Server{
+		Handler: receiver, ConnContext: gate.ConnContext, TLSConfig: encryption, DisableGeneralOptionsHandler: true,
+	}, fail)
 	defer stopEvents()
 
 	d.log.Info("ready", "version", version, "listen", listener.Addr().String(), "store", store.Path(),
@@ -133,16 +154,19 @@ func watch(ctx context.Context, store *bolt.Store) error {
 	}
 }
 
-// serve serves HTTP until the returned function is called: it takes no more requests and waits for those under way.
-func (d *daemon) serve(l net.Listener, h http.Handler, fail context.CancelCauseFunc) (stop func()) {
-	server := &http.Server{
-		Handler: h, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
-		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+// serve serves HTTP, over TLS if the server has a configuration for it, until the returned function is called: it takes no
+// more requests and waits for those under way.
+func (d *daemon) serve(l net.Listener, server *http.Server, fail context.CancelCauseFunc) (stop func()) {
+	server.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
+	server.ReadHeaderTimeout, server.ReadTimeout, server.WriteTimeout = 10*time.Second, 30*time.Second, 60*time.Second
+	server.IdleTimeout, server.MaxHeaderBytes = 2*time.Minute, 16<<10
+	serve := server.Serve
+	if server.TLSConfig != nil {
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
 	}
 	var done sync.WaitGroup
 	done.Go(func() {
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(l); !errors.Is(err, http.ErrServerClosed) {
 			fail(fmt.Errorf("serving %s: %w", l.Addr(), err))
 		}
 	})
@@ -253,16 +277,72 @@ func runLanes(ctx context.Context, lanes []lane, fail context.CancelCauseFunc) (
 	}
 }
 
-func (d *daemon) receiver(store *bolt.Store, engine *finish.Engine, clock finish.Clock) http.Handler {
-	o := intake.Options{Store: store, Observe: engine.Observe, Now: clock.Wall, Logger: d.log}
+func (d *daemon) receiver(store *bolt.Store, engine *finish.Engine, clock finish.Clock, kept *intake.Quarantine, gate *intake.Gate) *intake.Receiver {
+	o := intake.Options{
+		Store: store, Observe: engine.Observe, Now: clock.Wall, Logger: d.log, Trusted: prefixes(d.config.TrustedProxies),
+		Quarantine: kept, Gate: gate,
+	}
 	for _, s := range d.config.Sources {
 		source := intake.Source{Name: s.Name, Path: s.Path, Parse: nxcloud.ParseEvents}
-		if s.Auth != nil {
-			source.Token, source.TokenIn = s.Auth.Token.Value(), s.Auth.In
+		if a := s.Auth; a != nil {
+			source.Token, source.TokenIn, source.Allow = a.Token.Value(), a.In, prefixes(a.Allow)
+			if a.Basic != nil {
+				source.User, source.Password = a.Basic.User, a.Basic.Password.Value()
+			}
 		}
 		o.Sources = append(o.Sources, source)
 	}
 	return intake.New(o)
+}
+
+func prefixes(networks []configs.Network) []netip.Prefix {
+	list := make([]netip.Prefix, len(networks))
+	for i, n := range networks {
+		list[i] = n.Prefix()
+	}
+	return list
+}
+
+// encryption gives how the dialer's connections are encrypted, nil if they are not.
+func (d *daemon) encryption(clock finish.Clock) (*tls.Config, error) {
+	t := d.config.TLS
+	if t.Cert == "" {
+		return nil, nil //nolint:nilnil // that is what a server takes for none
+	}
+	pair, err := intake.NewKeyPair(t.Cert, t.Key, clock.Wall, d.log)
+	if err != nil {
+		return nil, err
+	}
+	return pair.Config(), nil
+}
+
+// Of the files that the process may have open, connections get what the store, the destinations and the socket leave.
+const (
+	wantedConnections = 4096
+	otherFiles        = 512
+)
+
+// mostConnections is how many connections of dialers, and of strangers, are held open.
+func mostConnections() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > wantedConnections+otherFiles {
+		return wantedConnections
+	}
+	return max(int(limit.Cur)-otherFiles, int(limit.Cur)/2) //nolint:gosec // it is small
+}
+
+// restoreQuarantine hands the quarantine what earlier processes stored of it.
+func restoreQuarantine(ctx context.Context, store *bolt.Store, kept *intake.Quarantine) error {
+	err := store.Open(ctx, func(group string, items []outbox.Item) error {
+		if group != connector.QuarantineGroup {
+			return nil
+		}
+		return kept.Restore(items)
+	})
+	if errors.Is(err, outbox.ErrDamaged) { // it is in the log already
+		return nil
+	}
+	return err
 }
 
 // settings gives the configuration's rules of correlation.

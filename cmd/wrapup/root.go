@@ -43,6 +43,8 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
   wrapup why UUID                  what became of this call?
   wrapup deliveries list           what is waiting, dead, or parked? (and show, retry, drop)
   wrapup destinations              who is paused, and why? (and test, pause, resume)
+  wrapup sources                   what has the dialer posted, and who was refused?
+  wrapup quarantine list           what was posted and not understood? (and show, retry, drop)
   wrapup audit                     is every finished call accounted for?
   wrapup agents, wrapup queues     what do the agents do now, and how do the queues do?
   wrapup mappings, wrapup preview  what is there to start from, and what would a mapping send?
@@ -55,7 +57,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
 		return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.PersistentFlags().StringVar(&a.config, "config", a.env("WRAPUP_CONFIG", defaultConfig), "the configuration `file`")
-	root.AddCommand(a.serve(), a.demo(), a.check(), a.why(), a.deliveries(), a.destinations(), a.audit(), a.agents(), a.queues(), a.simulate(), a.mappings(), a.preview(), a.version())
+	root.AddCommand(a.serve(), a.demo(), a.check(), a.why(), a.deliveries(), a.destinations(), a.audit(), a.quarantine(), a.sources(), a.agents(), a.queues(), a.simulate(), a.mappings(), a.preview(), a.version())
 	return root
 }
 

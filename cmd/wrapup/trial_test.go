@@ -100,7 +100,7 @@ destinations:
   - {name: none, mapping: record, when: "${call.outcome == 'busy'}", url: "`+d.URL+`"}
 `)
 	s.write("mappings/desk.yaml", deskMapping)
-	s.write("token", "d1aler")
+	s.write("token", "d1aler-d1aler-d1aler")
 	s.write("password", d.password+"\n")
 	return s
 }
@@ -172,7 +172,7 @@ func TestDestinationsTestOfACall(t *testing.T) {
 	s := newTrialSite(t, d)
 	s.start()
 	s.succeeds("destinations", "pause", "crm", "--reason", "not yet")
-	s.addr += "/callbacks/nxcloud/events/d1aler?"
+	s.addr += "/callbacks/nxcloud/events/d1aler-d1aler-d1aler?"
 	for _, body := range documented(t) {
 		resp, err := http.Post("http://"+s.addr, "application/json", strings.NewReader(body))
 		require.NoError(t, err)

@@ -188,13 +188,3 @@ func printDelivery(b *strings.Builder, d *admin.NamedDelivery) {
 		}
 	}
 }
-
-// printable keeps foreign text from writing lines or colours of its own.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, s)
-}

@@ -97,6 +97,36 @@ func (c *Client) Queues(ctx context.Context, days int) ([]QueueStats, error) {
 	return list, err
 }
 
+// Quarantined asks for a page of what is in quarantine.
+func (c *Client) Quarantined(ctx context.Context, q connector.QuarantineQuery) (*connector.QuarantinePage, error) {
+	p := new(connector.QuarantinePage)
+	return p, c.post(ctx, "/v1/quarantine/list", q, p)
+}
+
+// QuarantinedBody asks for one with its body.
+func (c *Client) QuarantinedBody(ctx context.Context, id string) (*connector.Quarantined, error) {
+	one := new(connector.Quarantined)
+	return one, c.get(ctx, "/v1/quarantine?"+url.Values{"id": {id}}.Encode(), one)
+}
+
+// RetryQuarantined has them read again.
+func (c *Client) RetryQuarantined(ctx context.Context, o QuarantineOrder) (changed []connector.QuarantineChange, err error) {
+	err = c.post(ctx, "/v1/quarantine/retry", o, &changed)
+	return changed, err
+}
+
+// DropQuarantined takes them out, for good.
+func (c *Client) DropQuarantined(ctx context.Context, o QuarantineOrder) (changed []connector.QuarantineChange, err error) {
+	err = c.post(ctx, "/v1/quarantine/drop", o, &changed)
+	return changed, err
+}
+
+// IntakeStatus asks what the intake has seen since the start.
+func (c *Client) IntakeStatus(ctx context.Context) (*connector.IntakeStatus, error) {
+	s := new(connector.IntakeStatus)
+	return s, c.get(ctx, "/v1/intake", s)
+}
+
 func (c *Client) get(ctx context.Context, path string, into any) error {
 	return c.do(ctx, http.MethodGet, path, http.NoBody, into)
 }

@@ -107,7 +107,49 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 		}
 		return struct{}{}, s.Resume(r.Context(), o.Destination)
 	})
+	handle("GET /v1/intake", func(r *http.Request) (any, error) { return s.IntakeStatus(r.Context()) })
+	handle("POST /v1/quarantine/list", func(r *http.Request) (any, error) { // a GET's query is too short for many IDs
+		var q connector.QuarantineQuery
+		if err := readOrder(r, &q); err != nil {
+			return nil, err
+		}
+		return s.Quarantined(r.Context(), q)
+	})
+	handle("GET /v1/quarantine", func(r *http.Request) (any, error) {
+		return s.QuarantinedBody(r.Context(), r.URL.Query().Get("id"))
+	})
+	handle("POST /v1/quarantine/retry", func(r *http.Request) (any, error) {
+		var o QuarantineOrder
+		if err := readOrder(r, &o); err != nil {
+			return nil, err
+		}
+		changed, err := s.RetryQuarantined(r.Context(), o)
+		logQuarantine(log, "posts in quarantine were retried by a person", changed, "")
+		return changed, err
+	})
+	handle("POST /v1/quarantine/drop", func(r *http.Request) (any, error) {
+		var o QuarantineOrder
+		if err := readOrder(r, &o); err != nil {
+			return nil, err
+		}
+		changed, err := s.DropQuarantined(r.Context(), o)
+		logQuarantine(log, "posts in quarantine were dropped by a person", changed, o.Reason)
+		return changed, err
+	})
 	return mux
+}
+
+func logQuarantine(log *slog.Logger, message string, changed []connector.QuarantineChange, reason string) {
+	done, stored := 0, 0
+	for _, c := range changed {
+		if c.Done {
+			done++
+		}
+		stored += c.Stored
+	}
+	if done > 0 {
+		log.Info(message, "count", done, "of", len(changed), "stored", stored, "reason", reason) //nolint:sloglint // one of two
+	}
 }
 
 type destinationOrder struct {

@@ -58,6 +58,10 @@ type Source struct {
 	Lanes map[string]Lane
 	// Test tries a destination out; nil where nobody can.
 	Test func(ctx context.Context, o TestOrder) (any, error)
+	// Quarantine is what was not understood; nil where there is none.
+	Quarantine Quarantine
+	// Intake is what takes the dialer's posts; nil where no daemon runs.
+	Intake Intake
 	// QueueName gives the name of an access number, "" if it has none.
 	QueueName func(queue string) string
 	// Now is the time of day.

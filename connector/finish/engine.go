@@ -82,7 +82,7 @@ func New(o Options) *Engine {
 func (e *Engine) Load(ctx context.Context) error {
 	wall, mono := e.clock.Wall(), e.clock.Mono()
 	err := e.store.Open(ctx, func(group string, items []outbox.Item) error {
-		if _, other := connector.ParseDestinationGroup(group); other {
+		if !connector.HoldsEvents(group) {
 			return nil
 		}
 		for _, item := range items {

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -22,13 +23,24 @@ type refusal struct {
 	reasons []string
 	// stored and repeated count the events of the body that are durable all the same.
 	stored, repeated int
-	// allow and retryAfter (seconds) are headers, if they are set.
-	allow, retryAfter string
+	// why says it to those who run wrapup, in the log and in the count; "" is the text. It is one of a few constants.
+	why string
+	// allow, challenge (WWW-Authenticate) and retryAfter (seconds) are headers, if they are set.
+	allow, challenge, retryAfter string
 	// source that the post was for, as far as it is known. It is for the log only.
 	source string
 	// admitted says that the sender was let in: it is the dialer.
 	admitted bool
+	// last says that the connection is closed behind it: whoever isn't let in has no body to wait for.
+	last bool
+	// kept says that all of it that wasn't stored is in quarantine.
+	kept bool
+	// logged says that it is in the log already, as lost.
+	logged bool
 }
+
+// reason is why, in words for those who run wrapup.
+func (r *refusal) reason() string { return cmp.Or(r.why, r.text) }
 
 // How many reasons are answered, and logged.
 const (
@@ -53,6 +65,12 @@ func (r *refusal) write(w http.ResponseWriter) {
 	}
 	if r.retryAfter != "" {
 		w.Header().Set("Retry-After", r.retryAfter)
+	}
+	if r.challenge != "" {
+		w.Header().Set("WWW-Authenticate", r.challenge)
+	}
+	if r.last || !r.admitted {
+		w.Header().Set("Connection", "close")
 	}
 	writeJSON(w, r.status, struct {
 		Error    string   `json:"error"`

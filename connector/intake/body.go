@@ -2,19 +2,46 @@ package intake
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"time"
 )
 
 // firstRead bounds the memory that a sender gets for the mere promise of a long body.
 const firstRead = 64 << 10
 
+const whyTooLarge = "the body is too large"
+
+// maxBodies is how many bytes of bodies may be in memory at a time; whoever comes then waits for bodyPatience.
+const (
+	maxBodies    = 64 << 20
+	bodyPatience = 5 * time.Second
+)
+
+// reserve makes room for the body in memory until release is called. There is none if others, who are let in as well,
+// take all of it for a while: the only limit at which an event that is good is refused, beside those of the store and of
+// the connections.
+func (r *Receiver) reserve(req *http.Request) (release func(), no *refusal) {
+	size := r.maxBody
+	if n := req.ContentLength; n >= 0 && n < size {
+		size = n
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), bodyPatience)
+	defer cancel()
+	if r.bodies.Acquire(ctx, size) == nil {
+		return func() { r.bodies.Release(size) }, nil
+	}
+	return nil, &refusal{status: http.StatusServiceUnavailable, text: "too many posts at a time", retryAfter: retryAfter}
+}
+
 // readBody reads the body, at most so many bytes of it. It is refused with 413 if it is too large, with 408 if it
 // comes too slowly, and with 400 if the client left or what came was no HTTP body.
 func readBody(w http.ResponseWriter, req *http.Request, most int64) ([]byte, *refusal) {
-	tooLarge := &refusal{status: http.StatusRequestEntityTooLarge, text: fmt.Sprintf("the body is larger than %d bytes", most)}
+	tooLarge := &refusal{status: http.StatusRequestEntityTooLarge, text: fmt.Sprintf("the body is larger than %d bytes", most),
+		why: whyTooLarge, last: true}
 	if req.ContentLength > most {
 		return nil, tooLarge
 	}
@@ -32,8 +59,8 @@ func readBody(w http.ResponseWriter, req *http.Request, most int64) ([]byte, *re
 	case errors.As(err, &limit):
 		return nil, tooLarge
 	case errors.As(err, &network) && network.Timeout():
-		return nil, &refusal{status: http.StatusRequestTimeout, text: "the body came too slowly"}
+		return nil, &refusal{status: http.StatusRequestTimeout, text: "the body came too slowly", last: true}
 	default:
-		return nil, &refusal{status: http.StatusBadRequest, text: "the body broke off: the client left, or its framing is wrong"}
+		return nil, &refusal{status: http.StatusBadRequest, text: "the body broke off: the client left, or its framing is wrong", last: true}
 	}
 }

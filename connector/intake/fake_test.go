@@ -87,7 +87,7 @@ func (s *fakeStore) has(group, id string) bool {
 
 // setup is a receiver and what can be seen of it.
 type setup struct {
-	http.Handler
+	*intake.Receiver
 	store    *fakeStore
 	log      *bytes.Buffer
 	observed []string // group and item of each, in order
@@ -110,7 +110,7 @@ func newSetup(t *testing.T, change func(*intake.Options)) *setup {
 	if change != nil {
 		change(&o)
 	}
-	s.Handler = intake.New(o)
+	s.Receiver = intake.New(o)
 	return s
 }
 

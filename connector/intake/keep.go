@@ -128,7 +128,7 @@ func (r *Receiver) tally(source string, events []connector.Event, outcome []even
 	if failed == 0 {
 		return done, nil
 	}
-	no := &refusal{status: http.StatusServiceUnavailable, text: "could not be stored", retryAfter: retryAfter,
+	no := &refusal{status: http.StatusServiceUnavailable, text: "could not be stored", retryAfter: retryAfter, logged: true,
 		stored: done.Stored, repeated: done.Repeated}
 	if full {
 		no.text = "disk full"

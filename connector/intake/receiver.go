@@ -4,11 +4,16 @@
 package intake
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"wrapup/connector"
 	"wrapup/outbox"
@@ -20,12 +25,18 @@ type Source struct {
 	Name string
 	// Path that it is posted to, compared exactly, such as "/callbacks/nxcloud/events".
 	Path string
-	// Token that the sender must show; if it is empty, everybody may post.
+	// Token that the sender must show, unless it is empty. All that is set must be shown; if nothing is, everybody may post.
 	Token string
 	// TokenIn is where the token stands: [InPath], [InQuery] or [InHeader]. It means nothing without a token.
 	TokenIn string
+	// User and Password that the sender must show (Authorization: Basic), unless User is empty.
+	User, Password string
+	// Allow holds the networks that the sender must be in, unless it is empty.
+	Allow []netip.Prefix
 	// Parse gives the good events of a body and an error for each thing that is wrong with the others. The errors' texts
-	// are logged and answered: they hold no whole phone number. What it returns shares no memory with the body.
+	// are logged and answered: they hold no whole phone number. What it returns shares no memory with the body. An error may
+	// have the method Part() (from, to int), which says which part of the body it is about, if what stands around that part
+	// was understood.
 	Parse func(body []byte) ([]connector.Event, []error)
 }
 
@@ -53,6 +64,12 @@ type Options struct {
 	Now func() time.Time
 	// Logger; nil is silence.
 	Logger *slog.Logger
+	// Trusted holds the networks of the proxies that may say for whom they speak.
+	Trusted []netip.Prefix
+	// Quarantine keeps what can't be understood; if it is nil, nothing does.
+	Quarantine *Quarantine
+	// Gate that the connections come by; it may be nil.
+	Gate *Gate
 	// MaxBody is the largest body that is read, in bytes; 0 is 1 MiB.
 	MaxBody int64
 }
@@ -66,6 +83,12 @@ type Receiver struct {
 	observe func(group string, a connector.Arrival)
 	now     func() time.Time
 	maxBody int64
+	proxies proxies
+	bodies  *semaphore.Weighted
+	counts  *tally
+	gate    *Gate
+	// quarantine may be nil.
+	quarantine *Quarantine
 	// Three logs, so that a flood of strangers can't crowd out what the dialer posts: that is all there is left of an event
 	// that wasn't understood.
 	strange *foldedLog
@@ -92,6 +115,13 @@ func New(o Options) *Receiver {
 		observe: o.Observe,
 		now:     o.Now,
 		maxBody: o.MaxBody,
+		proxies: o.Trusted,
+		bodies:  semaphore.NewWeighted(max(maxBodies, o.MaxBody)),
+		counts:  newTally(o.Sources, o.Now()),
+		gate:    o.Gate,
+
+		quarantine: o.Quarantine,
+
 		strange: newFoldedLog(o.Logger, slog.LevelWarn),
 		refused: newFoldedLog(o.Logger, slog.LevelWarn),
 		lost:    newFoldedLog(o.Logger, slog.LevelError),
@@ -99,25 +129,51 @@ func New(o Options) *Receiver {
 	for _, s := range o.Sources {
 		r.doors = append(r.doors, newDoor(s))
 	}
+	if r.gate != nil {
+		r.gate.mu.Lock()
+		r.gate.refused = func(from netip.Addr, reason string) { r.counts.refuse(from, "", reason, r.now()) }
+		r.gate.mu.Unlock()
+	}
 	return r
 }
 
-// ServeHTTP takes one post. It is the only place that answers, and that logs a refusal.
+// Status tells what the receiver has seen since it was made.
+func (r *Receiver) Status() connector.IntakeStatus {
+	s := r.counts.status()
+	if r.gate != nil {
+		s.Most = r.gate.most
+		s.Connections, s.Strangers = r.gate.numbers()
+	}
+	return s
+}
+
+// ServeHTTP takes one post. It is the only place that answers, and that logs and counts a refusal.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	done, no := r.receive(w, req)
+	if c := connOf(req); c != nil {
+		c.hasAsked()
+	}
+	from := r.proxies.sender(req)
+	done, no := r.receive(w, req, from)
 	if no == nil {
 		writeJSON(w, http.StatusOK, done)
 		return
 	}
-	if no.status != http.StatusServiceUnavailable || len(no.reasons) > 0 { // What the store failed at is logged as lost.
-		r.logRefusal(no, req.RemoteAddr)
+	if !from.IsValid() {
+		from = peerOf(req.RemoteAddr)
+	}
+	r.counts.refuse(from, no.source, no.reason(), r.now())
+	if !no.logged || len(no.reasons) > 0 {
+		r.logRefusal(no, req.RemoteAddr, from)
 	}
 	no.write(w)
 }
 
 // logRefusal logs neither the path nor the query: each may hold a token, a misspelt one too.
-func (r *Receiver) logRefusal(no *refusal, remote string) {
-	attrs := []slog.Attr{slog.Int("status", no.status), slog.String("reason", no.text), slog.String("remote", remote)}
+func (r *Receiver) logRefusal(no *refusal, remote string, from netip.Addr) {
+	attrs := []slog.Attr{slog.Int("status", no.status), slog.String("reason", no.reason()), slog.String("remote", remote)}
+	if from != peerOf(remote) {
+		attrs = append(attrs, slog.String("sender", from.String()))
+	}
 	if no.source != "" {
 		attrs = append(attrs, slog.String("source", no.source))
 	}
@@ -133,28 +189,118 @@ func (r *Receiver) logRefusal(no *refusal, remote string) {
 }
 
 // receive takes one post and tells what was stored, or why it, or a part of it, was refused.
-func (r *Receiver) receive(w http.ResponseWriter, req *http.Request) (receipt, *refusal) {
-	s, no := r.admit(req)
+func (r *Receiver) receive(w http.ResponseWriter, req *http.Request, from netip.Addr) (receipt, *refusal) {
+	s, no := r.admit(req, from)
 	if no != nil {
 		return receipt{}, no
 	}
-	body, no := readBody(w, req, r.maxBody)
+	done, no := r.take(w, req, s, from)
+	r.counts.feed(s.Name, func(f *connector.FeedStatus) {
+		f.Posts++
+		f.Last = connector.TimeOf(r.now())
+		f.Stored += int64(done.Stored)
+		f.Repeated += int64(done.Repeated)
+		if no != nil && no.kept {
+			f.NotUnderstood++
+		} else if no != nil {
+			f.Lost++
+		}
+	})
 	if no != nil {
 		no.source, no.admitted = s.Name, true
+	}
+	return done, no
+}
+
+// take takes a post that was let in.
+func (r *Receiver) take(w http.ResponseWriter, req *http.Request, s *Source, from netip.Addr) (receipt, *refusal) {
+	if c := connOf(req); c != nil && !c.gate.admit(c) {
+		return receipt{}, r.overload(s.Name, &refusal{status: http.StatusServiceUnavailable, text: "too many connections",
+			retryAfter: retryAfter, last: true})
+	}
+	release, no := r.reserve(req)
+	if no != nil {
+		return receipt{}, r.overload(s.Name, no)
+	}
+	defer release()
+	body, no := readBody(w, req, r.maxBody)
+	if no != nil {
 		return receipt{}, no
 	}
 	events, wrong := s.Parse(body)
 	// From here on the client's leaving changes nothing: it has said what it had to say.
-	done, no := r.keep(context.WithoutCancel(req.Context()), s.Name, events)
-	if len(wrong) == 0 && no == nil {
-		return done, nil
+	ctx := context.WithoutCancel(req.Context())
+	done, no := r.keep(ctx, s.Name, events)
+	if len(wrong) == 0 {
+		return done, no
 	}
+	reasons := texts(wrong)
+	not := r.setAside(ctx, s.Name, senderText(network(from)), notUnderstood(body, wrong, len(events)), reasons)
 	if no == nil {
-		no = &refusal{status: http.StatusBadRequest, text: "not understood", stored: done.Stored, repeated: done.Repeated}
+		no = not
 	}
-	no.source, no.admitted = s.Name, true
-	for _, err := range wrong {
-		no.reasons = append(no.reasons, err.Error())
-	}
+	no.stored, no.repeated, no.reasons = done.Stored, done.Repeated, reasons
 	return done, no
+}
+
+func texts(errs []error) []string {
+	list := make([]string, len(errs))
+	for i, err := range errs {
+		list[i] = err.Error()
+	}
+	return list
+}
+
+// overload logs that a good event may be lost because there is too much to do.
+func (r *Receiver) overload(source string, no *refusal) *refusal {
+	no.logged = true
+	r.lost.log(r.now(), "an event may be lost: there is too much to do", slog.String("source", source), slog.String("reason", no.text))
+	return no
+}
+
+// setAside puts what was not understood into quarantine, and gives the answer to the post.
+func (r *Receiver) setAside(ctx context.Context, source, sender string, body []byte, reasons []string) *refusal {
+	no := &refusal{status: http.StatusBadRequest, text: "not understood"}
+	if r.quarantine == nil {
+		return no
+	}
+	err := r.quarantine.keep(ctx, connector.Quarantined{Source: source, Sender: sender, Reasons: reasons, Body: body})
+	switch {
+	case err == nil:
+		no.kept = true
+	case errors.Is(err, errNoRoom):
+		r.lost.log(r.now(), "events may be lost: they were not understood, and the quarantine is full", slog.String("source", source),
+			slog.Int("bytes", len(body)))
+	default:
+		no.logged = true
+		no.status, no.text, no.retryAfter = http.StatusServiceUnavailable, "could not be stored", retryAfter
+		r.lost.log(r.now(), "events may be lost: they were not understood, and could not be stored", slog.String("source", source),
+			slog.Any("error", err))
+	}
+	return no
+}
+
+// notUnderstood gives the parts of the body that the errors are about, or the whole where that can't be said. What was
+// understood is stored already: nobody needs it twice.
+func notUnderstood(body []byte, wrong []error, understood int) []byte {
+	if understood == 0 {
+		return body
+	}
+	var rest [][]byte
+	last := 0
+	for _, err := range wrong {
+		var located interface{ Part() (from, to int) }
+		if !errors.As(err, &located) {
+			return body
+		}
+		from, to := located.Part()
+		if from >= to || to > len(body) {
+			return body
+		}
+		if to > last { // several errors may be about one event
+			rest = append(rest, bytes.TrimSpace(body[from:to]))
+			last = to
+		}
+	}
+	return bytes.Join(rest, []byte("\n"))
 }

@@ -37,7 +37,7 @@ func TestWhoGetsIn(t *testing.T) {
 		{"POST", "/path/" + token + "?x=1", nil, 200},
 		{"POST", "/path", nil, 401},
 		{"POST", "/path/", nil, 401},
-		{"POST", "/path/wrong", nil, 401},
+		{"POST", "/path/m1sspelt", nil, 401},
 		{"POST", "/path/" + token + "x", nil, 401},
 		{"POST", "/path/" + token + "/", nil, 401},
 		{"POST", "/path//" + token, nil, 401},
@@ -47,14 +47,14 @@ func TestWhoGetsIn(t *testing.T) {
 		{"POST", "/query?a=b&token=" + token, nil, 200},
 		{"POST", "/query", nil, 401},
 		{"POST", "/query?token=", nil, 401},
-		{"POST", "/query?token=wrong", nil, 401},
+		{"POST", "/query?token=m1sspelt", nil, 401},
 		{"POST", "/query/" + token, nil, 404},
 		{"POST", "/header", header("Token", token), 200},
 		{"POST", "/header", header("Authorization", "Bearer "+token), 200},
 		{"POST", "/header", header("Authorization", "bearer  "+token), 200},
 		{"POST", "/header", header("Authorization", "Basic "+token), 401},
 		{"POST", "/header", header("Authorization", token), 401},
-		{"POST", "/header", header("Token", "wrong"), 401},
+		{"POST", "/header", header("Token", "m1sspelt"), 401},
 		{"POST", "/header?token=" + token, nil, 401},
 		{"POST", "/open", nil, 200},
 		{"POST", "/open", header("Content-Type", "text/nonsense"), 200},
@@ -71,7 +71,7 @@ func TestWhoGetsIn(t *testing.T) {
 		{"GET", "/open", nil, 405},
 		{"HEAD", "/open", nil, 405},
 		{"PUT", "/path/" + token, nil, 405},
-		{"OPTIONS", "/path/wrong", nil, 405},
+		{"OPTIONS", "/path/m1sspelt", nil, 405},
 		{"GET", "/unknown", nil, 404},
 	}
 	s := newSetup(t, func(o *intake.Options) {
@@ -97,7 +97,7 @@ func TestWhoGetsIn(t *testing.T) {
 			assert.Equal(t, "POST", got.Header.Get("Allow"))
 		}
 	}
-	for _, secret := range []string{"s3cret", "token=", "wrong", "812345613"} {
+	for _, secret := range []string{"s3cret", "token=", "m1sspelt", "812345613"} {
 		assert.NotContains(t, s.log.String(), secret)
 	}
 }
@@ -235,7 +235,7 @@ func TestRefusalsAreFolded(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	store := &fakeStore{}
 	h := intake.New(intake.Options{Sources: []intake.Source{source("open", path, "", "")}, Store: store})
-	s := &setup{Handler: h}
+	s := &setup{Receiver: h}
 	assert.Equal(t, 1, s.post(t, ring).Stored)
 	assert.Equal(t, 400, s.post(t, "{}").Status)
 }

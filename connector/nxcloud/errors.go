@@ -18,7 +18,14 @@ type EventError struct {
 	Value string
 	// Want is what was expected there.
 	Want string
+
+	from, to int
 }
+
+// Part gives where in the body the event stands that it is about: from its first byte up to the one behind its last. What
+// stands around it was understood. Both are 0 where that can't be said, because the error is about the whole, or an array
+// broke off.
+func (e *EventError) Part() (from, to int) { return e.from, e.to }
 
 // Error gives "event 1: time: "abc": expected …".
 func (e *EventError) Error() string {

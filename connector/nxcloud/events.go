@@ -61,18 +61,27 @@ func ParseEvents(body []byte) ([]connector.Event, []error) {
 	if p.atEnd() {
 		p.fail(&EventError{Value: "the body is empty", Want: wantObject})
 	}
-	for !p.atEnd() && p.index <= MaxEvents {
-		start := p.pos
-		if p.body[start] == '[' {
-			if !p.array() {
-				break
-			}
-		} else if !p.element() && !p.resume(start) {
-			break
+	for goesOn := true; goesOn && !p.atEnd() && p.index <= MaxEvents; p.space() {
+		if p.body[p.pos] == '[' {
+			goesOn = p.array()
+			continue
 		}
-		p.space()
+		start, before := p.pos, len(p.errs)
+		end := len(body)
+		if p.element() || p.resume(start) {
+			if p.index <= MaxEvents {
+				end = p.pos
+			}
+		} else {
+			goesOn = false
+		}
+		p.locate(before, start, end)
 	}
-	return p.events, p.errs
+	errs := make([]error, len(p.errs))
+	for i, err := range p.errs {
+		errs[i] = err
+	}
+	return p.events, errs
 }
 
 // parser is a body being read, and what has come of it.
@@ -81,11 +90,18 @@ type parser struct {
 	// index of the event being read, from 1.
 	index  int
 	events []connector.Event
-	errs   []error
+	errs   []*EventError
 }
 
 // fail notes the error.
 func (p *parser) fail(e *EventError) { p.errs = append(p.errs, e) }
+
+// locate says of the errors from the given one on which part of the body they are about.
+func (p *parser) locate(from, start, end int) {
+	for _, err := range p.errs[from:] {
+		err.from, err.to = start, end
+	}
+}
 
 // resume goes to the next line after start that begins with an object, and says whether there is one.
 func (p *parser) resume(start int) bool {
@@ -108,9 +124,11 @@ func (p *parser) array() bool {
 	}
 	for {
 		p.space()
+		start, before := p.pos, len(p.errs)
 		if !p.element() {
 			return false
 		}
+		p.locate(before, start, p.pos)
 		p.space()
 		if p.accept(']') {
 			return true
