@@ -4,6 +4,8 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
+	"unicode/utf8"
 
 	"wrapup/configs"
 )
@@ -11,11 +13,33 @@ import (
 // newLogger makes the daemon's logger.
 func newLogger(w io.Writer, c configs.Log) *slog.Logger {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
-	o := &slog.HandlerOptions{Level: levels[c.Level]}
+	o := &slog.HandlerOptions{Level: levels[c.Level], ReplaceAttr: escapedAttr}
 	if c.Format == "json" || c.Format == "auto" && !isTerminal(w) {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// escapedAttr shows what is harmful in foreign text. A line of a log is one line whatever stands in it; but not every
+// character that a terminal obeys is escaped in JSON.
+func escapedAttr(_ []string, a slog.Attr) slog.Attr {
+	text := ""
+	switch v := a.Value; v.Kind() {
+	case slog.KindString:
+		text = v.String()
+	case slog.KindAny:
+		err, ok := v.Any().(error)
+		if !ok {
+			return a
+		}
+		text = err.Error()
+	default:
+		return a
+	}
+	if strings.ContainsFunc(text, harmful) || !utf8.ValidString(text) {
+		return slog.String(a.Key, escaped(text))
+	}
+	return a
 }
 
 // isTerminal says that a person reads what is written there.
