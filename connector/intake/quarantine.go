@@ -220,12 +220,17 @@ func (q *Quarantine) writeCount(ctx context.Context, k *kept) {
 	k.serial = serial + 1
 }
 
-// Run drops what has become too old, and writes counts, until ctx ends; then it writes them once more.
+// expireEvery is how often Run looks for what has become too old.
+const expireEvery = time.Minute
+
+// Run writes counts that have grown, and drops what has become too old, until ctx ends; then it writes the counts once more.
 func (q *Quarantine) Run(ctx context.Context) error {
-	t := time.NewTicker(time.Minute)
+	t := time.NewTicker(countEvery)
 	defer t.Stop()
-	for {
-		q.expire(ctx)
+	for rounds := 0; ; rounds++ {
+		if rounds%int(expireEvery/countEvery) == 0 {
+			q.expire(ctx)
+		}
 		select {
 		case <-t.C:
 			q.flush(ctx)
