@@ -53,10 +53,10 @@ func printAgents(w io.Writer, agents []connector.AgentNow) error {
 	return t.Flush()
 }
 
-// or gives the text, or another if it is empty.
-func or(t, otherwise connector.Text) connector.Text {
+// or gives the text, or another if it is empty, as it can be printed.
+func or(t, otherwise connector.Text) string {
 	if t == "" {
-		return otherwise
+		t = otherwise
 	}
-	return t
+	return printable(string(t))
 }

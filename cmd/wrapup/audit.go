@@ -92,7 +92,7 @@ func printAudits(w io.Writer, audits []*admin.DayAudit) error {
 		fmt.Fprintf(w, "GAP: %s\n", printable(gap))
 	}
 	for _, day := range moving {
-		fmt.Fprintf(w, "%s: deliveries went on all the time, so that it could not be counted again; ask once more.\n", day)
+		fmt.Fprintf(w, "%s: deliveries went on all the time, so that it could not be counted again; ask once more.\n", printable(day))
 	}
 	if len(gaps) > 0 {
 		_, err := fmt.Fprintf(w, "%d gap(s) in %d day(s).\n", len(gaps), len(audits))
@@ -122,7 +122,7 @@ func printSums(w io.Writer, what string, audits []*admin.DayAudit, of func(*admi
 				continue
 			}
 			some = true
-			fmt.Fprintf(t, "%s\t%s\t%d", a.Day, a.Destinations[i].Destination, sum.Finished)
+			fmt.Fprintf(t, "%s\t%s\t%d", printable(a.Day), printable(a.Destinations[i].Destination), sum.Finished)
 			for _, state := range admin.DeliveryStates() {
 				fmt.Fprintf(t, "\t%d", sum.Counted[state])
 			}

@@ -160,17 +160,17 @@ func printDeliveries(w io.Writer, list []admin.ListedDelivery) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "DESTINATION\tSTATE\tCALL\tOCCURRED\tOUTCOME\tFAILED\tNEXT\tREASON")
 	for _, d := range list {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", withNote(d.Destination, d.Unconfigured), d.State, printable(d.CallID),
-			shortTime(d.OccurredAt), d.Outcome, d.Failed, shortTime(d.Next), printable(d.Reason))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\n", withNote(d.Destination, d.Unconfigured), printable(string(d.State)), printable(d.CallID),
+			shortTime(d.OccurredAt), printable(string(d.Outcome)), d.Failed, shortTime(d.Next), printable(d.Reason))
 	}
 	return t.Flush()
 }
 
 func withNote(destination string, unconfigured bool) string {
 	if unconfigured {
-		return destination + " (not configured)"
+		return printable(destination) + " (not configured)"
 	}
-	return destination
+	return printable(destination)
 }
 
 func (a *app) deliveriesShow() *cobra.Command {
@@ -266,7 +266,7 @@ func printShown(w io.Writer, s *admin.Story, inShort string) error {
 		}
 	}
 	if b.Len() == 0 {
-		b.WriteString("There is no such delivery. " + inShort + "\n")
+		b.WriteString("There is no such delivery. " + printable(inShort) + "\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -278,7 +278,7 @@ func printAttempt(b *strings.Builder, at *connector.Attempt) {
 		status = fmt.Sprint(at.Status)
 	}
 	fmt.Fprintf(b, "  Attempt at %s UTC, step %s, revision %d: %s, %s (%s s)\n    %s %s\n",
-		shortTime(at.At), at.Step, at.Revision, status, at.Verdict, at.Took, at.Method, printable(at.URL))
+		shortTime(at.At), printable(at.Step), at.Revision, status, printable(at.Verdict), at.Took, printable(at.Method), printable(at.URL))
 	for _, part := range []struct{ name, text string }{
 		{"because", at.Error}, {"warning", at.Warning}, {"request", at.Request}, {"answer", at.Answer},
 	} {

@@ -195,7 +195,7 @@ func printSummary(w io.Writer, list []admin.ListedDelivery, verb string) error {
 			rest += counts[k]
 			continue
 		}
-		fmt.Fprintf(t, "  %d\t%s\t%s\t%s\n", counts[k], k.destination, k.state, printable(k.reason))
+		fmt.Fprintf(t, "  %d\t%s\t%s\t%s\n", counts[k], k.destination, printable(k.state), printable(k.reason))
 	}
 	if rest > 0 {
 		fmt.Fprintf(t, "  %d\twith %d other reasons\n", rest, len(kinds)-mostReasons)

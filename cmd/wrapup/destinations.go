@@ -109,8 +109,8 @@ func printDestinationStatus(w io.Writer, list []admin.DestinationStatus) error {
 		if d.PerMinute != nil {
 			rate = strconv.FormatFloat(*d.PerMinute, 'f', 1, 64)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%d\t%d\t%d of %d\t%s\n", d.Destination, d.State, d.Waiting, cmp.Or(d.Oldest, "-"),
-			shortTime(d.Due), rate, d.Drain, d.Dead, d.Parked, d.Delivered, d.Finished, last)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%d\t%d\t%d of %d\t%s\n", printable(d.Destination), printable(string(d.State)), d.Waiting,
+			printable(cmp.Or(d.Oldest, "-")), shortTime(d.Due), rate, printable(d.Drain), d.Dead, d.Parked, d.Delivered, d.Finished, last)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -118,11 +118,11 @@ func printDestinationStatus(w io.Writer, list []admin.DestinationStatus) error {
 	for i := range list {
 		d := &list[i]
 		if d.Reason != "" {
-			fmt.Fprintf(w, "%s is %s since %s UTC: %s\n", d.Destination, d.State, shortTime(d.Since), printable(d.Reason))
+			fmt.Fprintf(w, "%s is %s since %s UTC: %s\n", printable(d.Destination), printable(string(d.State)), shortTime(d.Since), printable(d.Reason))
 		}
 		if d.Unreadable > 0 {
 			fmt.Fprintf(w, "%s: %d were set aside because they couldn't be read (wrapup deliveries list --state unreadable)\n",
-				d.Destination, d.Unreadable)
+				printable(d.Destination), d.Unreadable)
 		}
 	}
 	return nil

@@ -47,11 +47,11 @@ none runs; it never asks a CRM. The first line is the answer. It exits with 1 if
 // printStory writes a story for people.
 func printStory(w io.Writer, s *admin.Story) error {
 	var b strings.Builder
-	b.WriteString(answer(s) + "\n")
+	b.WriteString(printable(answer(s)) + "\n")
 	for i := range s.Calls {
 		c := &s.Calls[i]
 		r := c.Record()
-		fmt.Fprintf(&b, "\nCall %s", c.CallID)
+		fmt.Fprintf(&b, "\nCall %s", printable(c.CallID))
 		if len(s.Calls) > 1 {
 			fmt.Fprintf(&b, " (attempt %d)", r.Attempt)
 		}
@@ -129,14 +129,15 @@ func printEvents(b *strings.Builder, events []connector.Arrival) {
 				who = append(who, v.name+" "+v.value)
 			}
 		}
-		fmt.Fprintf(b, "  %-5s %-9s %-27s %-19s %s\n", e.Code, e.Kind, e.Time, shortTime(e.At), strings.Join(who, ", "))
+		fmt.Fprintf(b, "  %-5s %-9s %-27s %-19s %s\n", printable(e.Code), printable(string(e.Kind)), e.Time, shortTime(e.At),
+			printable(strings.Join(who, ", ")))
 	}
 }
 
 func printRecord(b *strings.Builder, r *connector.Record) {
 	line := func(name string, value string) {
 		if value != "" {
-			fmt.Fprintf(b, "    %-10s %s\n", name, value)
+			fmt.Fprintf(b, "    %-10s %s\n", name, printable(value))
 		}
 	}
 	seconds := func(s connector.Span) string {
@@ -171,7 +172,7 @@ func printRecord(b *strings.Builder, r *connector.Record) {
 }
 
 func printDelivery(b *strings.Builder, d *admin.NamedDelivery) {
-	fmt.Fprintf(b, "  To %s: %s\n", d.Destination, stateInWords(d))
+	fmt.Fprintf(b, "  To %s: %s\n", printable(d.Destination), printable(stateInWords(d)))
 	for i, at := range d.Attempts {
 		if d.Dropped > 0 && i == connector.KeptFirst {
 			fmt.Fprintf(b, "    … %d more attempts …\n", d.Dropped)
@@ -180,7 +181,8 @@ func printDelivery(b *strings.Builder, d *admin.NamedDelivery) {
 		if at.Status != 0 {
 			status = fmt.Sprint(at.Status)
 		}
-		fmt.Fprintf(b, "    %s  revision %d  %s  %s %s → %s, %s (%s s)\n", shortTime(at.At), at.Revision, at.Step, at.Method, at.URL, status, at.Verdict, at.Took)
+		fmt.Fprintf(b, "    %s  revision %d  %s  %s %s → %s, %s (%s s)\n", shortTime(at.At), at.Revision, printable(at.Step), printable(at.Method),
+			printable(at.URL), status, printable(at.Verdict), at.Took)
 		for _, detail := range []struct{ name, text string }{{"warning", at.Warning}, {"because", at.Error}, {"sent", at.Request}, {"answer", at.Answer}} {
 			if detail.text != "" {
 				fmt.Fprintf(b, "      %s: %s\n", detail.name, printable(detail.text))

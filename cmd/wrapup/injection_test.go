@@ -1,0 +1,138 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// hostile is a text that does something to a terminal, or to whoever reads a line of a log: it sets a title and a colour,
+// moves the cursor, begins a line, and turns the direction of writing.
+const hostile = "\x1b]0;owned\x07\x1b[2J\u009b31m\r\n{\"level\":\"ERROR\",\"msg\":\"forged\"}\n\u2028\u2029\u202eevil\u2066\x7f\x00"
+
+// harmless fails if something stands in the text that a terminal would obey.
+func harmless(t *testing.T, what, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		for _, r := range strings.TrimSuffix(line, "\n") {
+			if harmful(r) {
+				t.Errorf("%s: %U in %q", what, r, line)
+				return
+			}
+		}
+	}
+}
+
+// Foreign text in every field that a stranger, the dialer and a CRM can fill: no line of the log is forged, and no command
+// writes what a terminal obeys.
+func TestInjection(t *testing.T) {
+	quoted, err := json.Marshal(hostile)
+	require.NoError(t, err)
+	visible, err := json.Marshal("=1+1<script>alert(1)</script>\u202e")
+	require.NoError(t, err)
+	sink := newSink(t)
+	sink.answer = func(_ int, w http.ResponseWriter) {
+		w.Header().Set("Location", "http://x/\u202e\u009b31m")
+		w.WriteHeader(400)
+		_, _ = fmt.Fprintf(w, `{"message":%s}`, quoted)
+	}
+	for _, format := range []string{"json", "text"} {
+		t.Run(format, func(t *testing.T) {
+			s := newSite(t, "mappings_dir: mappings\n"+strings.Replace(guarded(sink.url()), "mapping: record", "mapping: log", 1)+
+				"log: {format: "+format+"}\n")
+			s.write("dialer.token", dialerToken)
+			s.write("mappings/log.yaml", `steps:
+  - name: log
+    path: /calls
+    repeat: safe
+    body: {id: "${call.call_id}", agent: "${call.agent.username}"}
+    answers: {error: "${response.body.message}"}
+`)
+			if format == "text" {
+				s.startAt("level=INFO msg=ready ", "listen=")
+			} else {
+				s.start()
+			}
+			at := time.Now().Add(-time.Minute).Unix()
+			fields := map[string]string{"type": "2", "state": "1", "callid": `"1"`, "uuid": `"u"`, "time": fmt.Sprintf(`"%d"`, at), "info": `"x"`,
+				"agentid": `"a"`, "sipid": `"1"`, "username": `"2"`, "callphone": `"812345613"`}
+			body := func(change map[string]string) string {
+				var parts []string
+				for name, value := range fields {
+					if v, ok := change[name]; ok {
+						value = v
+					}
+					parts = append(parts, fmt.Sprintf("%q:%s", name, value))
+				}
+				for name, value := range change {
+					if _, ok := fields[name]; !ok {
+						parts = append(parts, fmt.Sprintf("%s:%s", name, value))
+					}
+				}
+				return "{" + strings.Join(parts, ",") + "}"
+			}
+			for name := range fields { // refused, but for info: identifiers hold no control characters
+				status, answer := s.postTo("/"+dialerToken, body(map[string]string{name: string(quoted)}))
+				assert.Equal(t, map[bool]int{true: 200, false: 400}[name == "info"], status, name)
+				harmless(t, "the answer", answer)
+			}
+			status, _ := s.postTo("/"+dialerToken, body(map[string]string{string(quoted): string(quoted)}))
+			assert.Equal(t, 200, status, "an unknown field is kept")
+			status, _ = s.postTo("/"+dialerToken, hostile)
+			assert.Equal(t, 400, status)
+
+			// What can be printed gets in, and through to the CRM, whose answer is hostile.
+			call := map[string]string{"uuid": string(visible), "callid": string(visible), "agentid": string(visible), "sipid": string(visible),
+				"username": string(visible), "callphone": string(visible)}
+			for code, after := range map[string]int64{"2/1": 0, "2/3": 5, "1/3": 6, "1/4": 20, "2/4": 20} {
+				call["type"], call["state"], call["time"] = code[:1], code[2:], fmt.Sprint(at+after)
+				status, answer := s.postTo("/"+dialerToken, body(call))
+				require.Equal(t, 200, status, answer)
+			}
+			s.eventually("the delivery to be dead", func() bool { return len(s.listed("--state", "dead")) >= 1 })
+
+			// Strangers write into every part of a request.
+			for _, said := range []string{
+				request("/x/%0a%1b%5b31m%c2%9b", "User-Agent: \xc2\x9b31m\x1b[31m\r\nX-Forwarded-For: \x1b[31m\r\nAuthorization: Basic %1b\r\n", ""),
+				request("/callbacks/nxcloud/events/\xe2\x80\xae%e2%80%ae", "", ""),
+				"GET /\xc2\x9b\x1b[31m HTTP/1.1\r\nHost: \x1b[31m\r\n\r\n", "\x1b[31m\xc2\x9b\r\n\r\n", "P\x1bST / HTTP/9.9\r\n\r\n",
+				"POST / HTTP/1.1\r\nHost: x\r\n\x1b[31m: x\r\n\r\n", "POST /?%zz;a=b HTTP/1.1\r\nHost: x\r\nContent-Length: x\x1b[31m\r\n\r\n",
+			} {
+				s.answered(s.raw(said))
+			}
+			uuid := "=1+1<script>alert(1)</script>\u202e"
+			for _, args := range [][]string{
+				{"why", uuid}, {"why", "u"}, {"why", uuid, "-o", "json"}, {"why", "u", "-o", "json"}, {"deliveries", "list"}, {"deliveries", "list", "-o", "json"},
+				{"deliveries", "show", uuid}, {"deliveries", "show", uuid, "-o", "json"}, {"deliveries", "retry", uuid, "--dry-run"}, {"destinations"},
+				{"destinations", "-o", "json"}, {"agents"}, {"agents", "-o", "json"}, {"queues"}, {"queues", "-o", "json"}, {"sources"}, {"sources", "-o", "json"},
+				{"audit"}, {"audit", "-o", "json"}, {"quarantine", "list"}, {"quarantine", "list", "-o", "json"}, {"quarantine", "retry", "--all", "--dry-run"},
+				{"quarantine", "retry", "--all", "--yes"}, {"why", "\x1b[31m"}, {"quarantine", "show", "\x1b[31m"}, {"deliveries", "retry", "\x1b[31m"},
+			} {
+				out, _ := s.run(args...)
+				harmless(t, strings.Join(args, " "), out)
+			}
+			for _, one := range s.quarantined().Quarantined {
+				harmless(t, "show", s.succeeds("quarantine", "show", one.ID))
+				harmless(t, "show", s.succeeds("quarantine", "show", one.ID, "-o", "json"))
+			}
+			assert.Zero(t, s.terminate())
+			harmless(t, "the log", s.log.String())
+			for line := range strings.Lines(s.log.String()) {
+				if format == "json" {
+					var l map[string]any
+					require.NoError(t, json.Unmarshal([]byte(line), &l), line)
+					assert.NotEqual(t, "forged", l["msg"])
+				} else {
+					assert.True(t, strings.HasPrefix(line, "time="), line)
+				}
+			}
+			assert.Contains(t, s.log.String(), "a call was refused; it is dead")
+		})
+	}
+}
