@@ -29,6 +29,17 @@ test: ## Run all tests, with the race detector
 test-long: ## Kill the daemon fifty times under load, instead of the twenty of make test
 	TEST_KILLS=50 go test -race -timeout 15m -count=1 -run TestKilledAgainAndAgain -v ./cmd/wrapup
 
+FUZZTIME ?= 5m
+
+.PHONY: fuzz
+fuzz: ## Give each fuzz target its minutes, one after the other (FUZZTIME=5m)
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "== $$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
 .PHONY: vet
 vet: ## Run go vet
 	go vet ./...

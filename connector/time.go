@@ -95,17 +95,17 @@ func (s Span) String() string {
 }
 
 func (s Span) appendDecimal(b []byte) []byte {
-	m := s.Micros
-	if m < 0 {
+	m := uint64(s.Micros) //nolint:gosec // the sign is looked at
+	if s.Micros < 0 {
 		b, m = append(b, '-'), -m
 	}
-	b = strconv.AppendInt(b, m/1e6, 10)
+	b = strconv.AppendUint(b, m/1e6, 10)
 	frac := m % 1e6
 	if frac == 0 {
 		return b
 	}
 	b = append(b, '.')
-	for unit := int64(1e5); frac > 0; unit /= 10 {
+	for unit := uint64(1e5); frac > 0; unit /= 10 {
 		b = append(b, byte('0'+frac/unit)) //nolint:gosec // a digit
 		frac %= unit
 	}
@@ -120,6 +120,9 @@ func (s Span) MarshalJSON() ([]byte, error) {
 	return s.appendDecimal(nil), nil
 }
 
+// maxSpan is the longest span that is read, in microseconds: a float holds all up to here exactly.
+const maxSpan = 1 << 53
+
 // UnmarshalJSON reads what MarshalJSON writes.
 func (s *Span) UnmarshalJSON(b []byte) error {
 	if string(b) == "null" {
@@ -131,6 +134,9 @@ func (s *Span) UnmarshalJSON(b []byte) error {
 		return fmt.Errorf("seconds %s: not a number", b)
 	}
 	micros := f * 1e6
+	if micros > maxSpan || micros < -maxSpan {
+		return fmt.Errorf("seconds %s: longer than anything lasts", b)
+	}
 	if micros < 0 {
 		micros -= 0.5
 	} else {

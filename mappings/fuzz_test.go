@@ -177,3 +177,41 @@ steps:
 		})
 	}
 }
+
+// FuzzProgress looks for a stored progress, of a delivery that was interrupted, that brings a mapping down or makes it do
+// without end.
+func FuzzProgress(f *testing.F) {
+	src, ok := Preset("hubspot")
+	require.True(f, ok)
+	hubspot, problems := Compile("hubspot", src, Options{ReadFile: func(string) ([]byte, error) { return []byte("username,hubspot_owner\na,b\n"), nil }})
+	require.NoError(f, problems.Err())
+	each, problems := Compile("each.yaml", []byte(`
+url: https://example.com
+steps:
+  - {name: first, path: /first, save: {list: "${response.body.list}"}}
+  - {name: a, for_each: "${saved.list}", path: "/a/${item}", save: {last: "${response.body.id}"}}
+  - {name: b, path: "/b/${saved.last}"}
+`), Options{})
+	require.NoError(f, problems.Err())
+	f.Add([]byte(`{"done":["contact"],"saved":{"contact":"7","log":12345678901234567890}}`), `{"results":[{"id":1}]}`)
+	f.Add([]byte(`{"done":["first"],"saved":{"list":[1,"a",null,{"b":[]}],"last":{}},"items":{"a":-1},"missed":["contact"]}`), `{}`)
+	f.Add([]byte(`{"done":["log"],"items":{"a":9223372036854775807}}`), `[]`)
+	record := example2()
+	f.Fuzz(func(t *testing.T, stored []byte, answer string) {
+		var p Progress
+		d := json.NewDecoder(strings.NewReader(string(stored)))
+		d.UseNumber()
+		if d.Decode(&p) != nil {
+			return
+		}
+		a := Answer{Status: 200, Body: []byte(answer)}
+		for _, m := range []*Mapping{hubspot, each} {
+			frugal(t, func() {
+				list, end := Play(m, Call{Record: record, Progress: p}, []Answer{a, a, a, a, a, a})
+				assert.Less(t, len(list), 1000)
+				_, err := json.Marshal(end.Progress)
+				assert.NoError(t, err)
+			})
+		}
+	})
+}

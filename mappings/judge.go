@@ -25,7 +25,7 @@ func (m *Mapping) Judge(c Call, step string, a Answer) Judgement {
 	j.in.response = newResponse(a)
 	j.fine = a.Status >= 200 && a.Status <= 299
 	if items, each, err := s.items(j.in); err == nil && each {
-		j.items, j.item = len(items), c.Progress.Items[step]
+		j.items, j.item = len(items), c.Progress.itemsTried(step, len(items))
 		if j.item < len(items) {
 			j.in.item = items[j.item]
 		}

@@ -90,7 +90,7 @@ func (m *Mapping) stepAction(c Call, s *step, in *scope) (a Action, due bool, er
 		return Action{}, false, err
 	}
 	if each && !missed {
-		if i := c.Progress.Items[s.name]; i < len(items) {
+		if i := c.Progress.itemsTried(s.name, len(items)); i < len(items) {
 			in.item = items[i]
 		} else {
 			missed = true

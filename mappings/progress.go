@@ -64,6 +64,9 @@ func (p Progress) tried(step string, items int) Progress {
 	return p
 }
 
+// itemsTried says how many of the step's items were tried. What is stored may say anything.
+func (p Progress) itemsTried(step string, items int) int { return min(max(0, p.Items[step]), items) }
+
 // saving gives the progress with one more value. A null never replaces one.
 func (p Progress) saving(name string, value any) Progress {
 	if value == nil {

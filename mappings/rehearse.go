@@ -49,7 +49,7 @@ func (m *Mapping) assume(c Call, name string, found bool) Judgement {
 	s := m.step(name)
 	j := &judging{m: m, s: s, c: c, in: m.scope(c)}
 	if items, each, err := s.items(j.in); err == nil && each {
-		j.items, j.item = len(items), c.Progress.Items[name]
+		j.items, j.item = len(items), c.Progress.itemsTried(name, len(items))
 	}
 	if s.found != nil && !found {
 		j.to.Verdict, j.to.NotFound = VerdictDone, true
