@@ -73,28 +73,7 @@ func rehearse(m *Mapping, c Call, answer string, status int) {
 
 // FuzzAnswer looks for an answer that brings down what all the examples and presets make of it.
 func FuzzAnswer(f *testing.F) {
-	var all []*Mapping
-	add := func(name string, src []byte) {
-		m, problems := Compile(name, src, Options{URL: "https://example.com",
-			Params:  map[string]map[string]any{"odoo.yaml": {"db": "x", "uid": 1}, "glpi.yaml": {"externalid_option": 1}}[name],
-			Secrets: map[string]map[string]string{"odoo.yaml": {"api_key": "x"}, "glpi.yaml": {"user_token": "x", "app_token": "y"}, "request-tracker": {"token": "x"}}[name],
-			ReadFile: func(name string) ([]byte, error) {
-				return os.ReadFile(filepath.Join("testdata", "examples", name))
-			}})
-		require.NoError(f, problems.Err())
-		all = append(all, m)
-	}
-	files, err := filepath.Glob("testdata/examples/*.yaml")
-	require.NoError(f, err)
-	for _, file := range files {
-		src, err := os.ReadFile(file)
-		require.NoError(f, err)
-		add(filepath.Base(file), src)
-	}
-	for _, name := range Presets() {
-		src, _ := Preset(name)
-		add(name, src)
-	}
+	all := everyMapping(f)
 	for _, s := range []string{`{"results":[{"id":1}]}`, `[{"errorCode":"X"}]`, `{"data":[{"id":"1","status":"error","details":{}}]}`, "[\"a changed to b\"]",
 		`{"result":[{"id":12345678901234567890}],"session_token":{"a":1}}`, "\ufeff{}", `{"a":"\ud800\u0000é"}`, `{"id":"..","items":[{"id":"a/b"}]}`, "[[[[[[[[]]]]]]]]"} {
 		f.Add(s, 200)
