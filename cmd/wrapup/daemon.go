@@ -104,10 +104,11 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	asked := source(store, running{engine}, d.config, byName(lanes))
 	asked.Test = tester(d.config, lanes, d.log)
 	asked.Quarantine, asked.Intake = kept, receiver
-	stopAdmin := d.serve(socket, &http.Server{Handler: admin.Handler(asked, d.log)}, fail)
+	stopAdmin := d.serve(socket, &http.Server{Handler: admin.Handler(asked, d.log), ReadHeaderTimeout: headerTime}, fail)
 	defer stopAdmin()
 	stopEvents := d.serve(gate, &http.Server{
 		Handler: receiver, ConnContext: gate.ConnContext, TLSConfig: encryption, DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout: headerTime,
 	}, fail)
 	defer stopEvents()
 
@@ -150,11 +151,14 @@ func watch(ctx context.Context, store *bolt.Store) error {
 	}
 }
 
+// headerTime is how long a request's headers may take.
+const headerTime = 10 * time.Second
+
 // serve serves HTTP, over TLS if the server has a configuration for it, until the returned function is called: it takes no
 // more requests and waits for those under way.
 func (d *daemon) serve(l net.Listener, server *http.Server, fail context.CancelCauseFunc) (stop func()) {
 	server.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
-	server.ReadHeaderTimeout, server.ReadTimeout, server.WriteTimeout = 10*time.Second, 30*time.Second, 60*time.Second
+	server.ReadTimeout, server.WriteTimeout = 30*time.Second, 60*time.Second
 	server.IdleTimeout, server.MaxHeaderBytes = 2*time.Minute, 16<<10
 	serve := server.Serve
 	if server.TLSConfig != nil {

@@ -68,7 +68,7 @@ func mostConnections() int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > wantedConnections+otherFiles {
 		return wantedConnections
 	}
-	return max(int(limit.Cur)-otherFiles, int(limit.Cur)/2) //nolint:gosec // it is small
+	return max(int(limit.Cur)-otherFiles, int(limit.Cur)/2)
 }
 
 // restoreQuarantine hands the quarantine what earlier processes stored of it.

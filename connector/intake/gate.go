@@ -47,17 +47,15 @@ func (g *Gate) forStrangers() int { return max(1, g.most/16) }
 
 // Accept waits for the next connection. Where there is no room for it, a stranger makes room.
 func (g *Gate) Accept() (net.Conn, error) {
-	for {
-		conn, err := g.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		c := &gateConn{Conn: conn, gate: g}
-		if gone := g.enter(c); gone != nil {
-			g.sendAway(gone)
-		}
-		return c, nil
+	conn, err := g.Listener.Accept()
+	if err != nil {
+		return nil, err
 	}
+	c := &gateConn{Conn: conn, gate: g}
+	if gone := g.enter(c); gone != nil {
+		g.sendAway(gone)
+	}
+	return c, nil
 }
 
 // lastWord is how long strangers have to say what they want once the gate is closed.
