@@ -104,11 +104,11 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	asked := source(store, running{engine}, d.config, byName(lanes))
 	asked.Test = tester(d.config, lanes, d.log)
 	asked.Quarantine, asked.Intake = kept, receiver
-	stopAdmin := d.serve(socket, &http.Server{Handler: admin.Handler(asked, d.log), ReadHeaderTimeout: headerTime}, fail)
+	stopAdmin := d.serve(socket, &http.Server{Handler: admin.Handler(asked, d.log), ReadHeaderTimeout: headerTime, MaxHeaderBytes: 64 << 10}, fail)
 	defer stopAdmin()
 	stopEvents := d.serve(gate, &http.Server{
 		Handler: receiver, ConnContext: gate.ConnContext, TLSConfig: encryption, DisableGeneralOptionsHandler: true,
-		ReadHeaderTimeout: headerTime,
+		ReadHeaderTimeout: headerTime, MaxHeaderBytes: 16 << 10,
 	}, fail)
 	defer stopEvents()
 
@@ -159,7 +159,7 @@ const headerTime = 10 * time.Second
 func (d *daemon) serve(l net.Listener, server *http.Server, fail context.CancelCauseFunc) (stop func()) {
 	server.ErrorLog = slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)
 	server.ReadTimeout, server.WriteTimeout = 30*time.Second, 60*time.Second
-	server.IdleTimeout, server.MaxHeaderBytes = 2*time.Minute, 16<<10
+	server.IdleTimeout = 2 * time.Minute
 	serve := server.Serve
 	if server.TLSConfig != nil {
 		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }

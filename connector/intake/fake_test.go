@@ -69,12 +69,25 @@ func (s *fakeStore) Commit(ctx context.Context, tx outbox.Tx) (outbox.Result, er
 		}
 		result.New = append(result.New, !there)
 	}
-	if slices.Contains(result.New, true) {
+	for _, id := range tx.Drop {
+		delete(s.groups[tx.Group], id)
+	}
+	if len(tx.Add) == 0 || slices.Contains(result.New, true) {
 		for _, c := range tx.Count {
 			s.counts[c.Day.String()+" "+c.Name] += c.N
 		}
 	}
 	return result, nil
+}
+
+// items gives what a group holds, in any order.
+func (s *fakeStore) items(group string) (list []outbox.Item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, body := range s.groups[group] {
+		list = append(list, outbox.Item{ID: id, Body: body})
+	}
+	return list
 }
 
 // has says whether the item is in the group.
