@@ -24,6 +24,7 @@ test: ## Run all tests, with the race detector
 	go test -race -timeout 8m ./...
 	go test ./connector/correlate -rapid.checks=10000
 	go test ./connector/deliver -run ABacklog
+	go test ./cmd/wrapup -run 'TestSlowConnections|TestFloodsOfHeaders|TestDeepAndLargeBodies'
 
 .PHONY: test-long
 test-long: ## Kill the daemon fifty times under load, instead of the twenty of make test

@@ -158,7 +158,7 @@ func TestSlowConnections(t *testing.T) {
 			float64(loaded)/float64(unloaded), base>>20, memory>>20)
 		require.GreaterOrEqual(t, status.Connections, slow, "they are all held")
 		require.GreaterOrEqual(t, status.Strangers, slow-bodies)
-		require.Less(t, memory-base, int64(100<<20))
+		require.Less(t, memory-base, mostMemory)
 		passed = loaded <= 3*unloaded // another process may take the machine for a moment
 	}
 	assert.True(t, passed, "good events are slowed down")
@@ -206,7 +206,7 @@ func TestFloodsOfHeaders(t *testing.T) {
 		status, answer := s.postTo("/"+dialerToken, unanswered(name)[0])
 		assert.Equal(t, 200, status, answer)
 	}
-	assert.Less(t, s.resident()-base, int64(100<<20))
+	assert.Less(t, s.resident()-base, mostMemory)
 	assert.Less(t, strings.Count(s.log.String(), "\n"), 200)
 }
 
@@ -249,7 +249,7 @@ func TestDeepAndLargeBodies(t *testing.T) {
 	}
 	status, _ := s.postTo("/"+dialerToken, strings.Repeat(" ", most+1))
 	assert.Equal(t, 413, status)
-	assert.Less(t, s.resident()-base, int64(100<<20))
+	assert.Less(t, s.resident()-base, mostMemory)
 	status, _ = s.postTo("/"+dialerToken, unanswered("b")[0])
 	assert.Equal(t, 200, status)
 	assert.Len(t, s.quarantined().Quarantined, 12, "what the sender may send is kept, whatever it is")

@@ -36,7 +36,8 @@ const patience = 30 * time.Second
 func wrapup(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), "BE_WRAPUP=1")
+	// With the race detector each process would sleep for a second before it exits.
+	cmd.Env = append(os.Environ(), "BE_WRAPUP=1", "GORACE=atexit_sleep_ms=0")
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
