@@ -37,14 +37,14 @@ func FuzzAnswerHeader(f *testing.F) {
 func FuzzTokenAnswer(f *testing.F) {
 	for _, body := range []string{`{"access_token":"a","expires_in":3600}`, `{"access_token":"a","expires_in":"1e308","refresh_token":"b"}`,
 		`{"error":"invalid_grant","error_description":"token zq7secret has expired"}`, `{"error":{"code":7}}`, `{"access_token":7}`, `[]`, ``,
-		`{"access_token":"a","expires_in":-1}`, `{"access_token":"a","expires_in":1e999}`, `{"error":null,"access_token":"a"}`} {
+		`{"error":"invalid_client","error_description":"Authorization: Basic d3JhcHVwOnpxN3NlY3JldA=="}`, `{"access_token":"a","expires_in":-1}`, `{"access_token":"a","expires_in":1e999}`, `{"error":null,"access_token":"a"}`} {
 		f.Add([]byte(body), 200)
 		f.Add([]byte(body), 400)
 		f.Add([]byte(body), 502)
 	}
 	now := time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, body []byte, status int) {
-		tokens := &Tokens{o: TokenOptions{ClientSecret: "zq7secret", Now: func() time.Time { return now }}}
+		tokens := &Tokens{o: TokenOptions{ClientID: "wrapup", ClientSecret: "zq7secret", Now: func() time.Time { return now }}}
 		if refused, values := parseToken(body, status); !refused {
 			require.NotEmpty(t, values["access_token"])
 			if until := (reply{values: values}).expires(now); !until.IsZero() {
@@ -55,6 +55,7 @@ func FuzzTokenAnswer(f *testing.F) {
 		r := tokens.refused(&Answer{Status: status, Body: body, Header: http.Header{}}, "r")
 		require.Error(t, r.err)
 		require.NotContains(t, r.err.Error(), "zq7secret")
+		require.NotContains(t, r.err.Error(), "d3JhcHVwOnpxN3NlY3JldA==")
 	})
 }
 

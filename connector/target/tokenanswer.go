@@ -3,6 +3,7 @@ package target
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -134,6 +135,10 @@ func (t *Tokens) mask(s string) string {
 			s = strings.ReplaceAll(s, secret, "***")
 			s = strings.ReplaceAll(s, url.QueryEscape(secret), "***")
 		}
+	}
+	if t.o.ClientSecret != "" { // as it stands in the header Authorization
+		pair := url.QueryEscape(t.o.ClientID) + ":" + url.QueryEscape(t.o.ClientSecret)
+		s = strings.ReplaceAll(s, base64.StdEncoding.EncodeToString([]byte(pair)), "***")
 	}
 	return s
 }
