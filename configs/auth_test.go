@@ -78,10 +78,33 @@ func TestAuthIsComplete(t *testing.T) {
 		"whsec_bmV3IHNlY3JldCBuZXcgc2VjcmV0", "whsec_b2xkIHNlY3JldCBvbGQgc2VjcmV0"}, d.SecretValues())
 	alone := &c.Destinations[1]
 	assert.Equal(t, []string{"whsec_bmV3IHNlY3JldCBuZXcgc2VjcmV0"}, alone.Sign.Values())
-	assert.ElementsMatch(t, []string{"https://crm.example.com/h1dden", "1d", "a-long-t0ken-0123456789", "r3fresh", "whsec_bmV3IHNlY3JldCBuZXcgc2VjcmV0"}, alone.SecretValues())
+	assert.ElementsMatch(t, []string{"https://crm.example.com/h1dden", "/h1dden", "h1dden", "1d", "a-long-t0ken-0123456789", "r3fresh", "whsec_bmV3IHNlY3JldCBuZXcgc2VjcmV0"}, alone.SecretValues())
 	o, err = alone.Compiled.OAuth2()
 	require.NoError(t, err)
 	assert.Equal(t, "https://login.example.com/token refresh_token", o.TokenURL+" "+o.Grant)
+}
+
+// What travels of a secret in another form is secret, too.
+func TestSecretValuesOfOtherForms(t *testing.T) {
+	in := withFiles(Input{Path: "/etc/wrapup/wrapup.yaml"}, fstest.MapFS{
+		"etc/wrapup/wrapup.yaml": &fstest.MapFile{Data: []byte(`
+sources: [{kind: nxcloud-events}]
+destinations:
+  - {name: basic, mapping: record, url: "https://crm.example.com/open?key=shown", auth: {basic: {user: bot, password: {file: password}}}}
+  - {name: address, mapping: record, url: {file: url}}
+  - name: token
+    mapping: record
+    url: https://crm.example.com
+    auth: {oauth2: {token_url: {file: url}, grant: client_credentials, client_id: id, client_secret: {file: password}}}
+`)},
+		"etc/wrapup/password": &fstest.MapFile{Data: []byte("pa55word")},
+		"etc/wrapup/url":      &fstest.MapFile{Data: []byte("https://crm.example.com/v1/h1d%2Fden//?key=k%3Dey123&v=2")},
+	})
+	c := load(t, in)
+	assert.ElementsMatch(t, []string{"pa55word", "Ym90OnBhNTV3b3Jk"}, c.Destinations[0].SecretValues())
+	address := []string{"https://crm.example.com/v1/h1d%2Fden//?key=k%3Dey123&v=2", "/v1/h1d%2Fden//?key=k%3Dey123&v=2", "key=k%3Dey123&v=2", "h1d/den", "k=ey123"}
+	assert.ElementsMatch(t, address, c.Destinations[1].SecretValues())
+	assert.ElementsMatch(t, append(address, "pa55word"), c.Destinations[2].SecretValues())
 }
 
 // Placeholders reads none of it.

@@ -1,12 +1,14 @@
 package configs
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -131,6 +133,28 @@ func (u *URL) UnmarshalText(text []byte) error {
 	return err
 }
 
+// minPart is the length of the shortest part of a secret address that is taken for a secret by itself: v1 is everywhere.
+const minPart = 6
+
+// Parts gives what travels of an address that is a secret, behind the host: all of it, and each part of its path and query
+// that is long enough to be a secret by itself.
+func (u URL) Parts() []string {
+	parsed, err := url.Parse(u.Value())
+	if err != nil || !u.Secret() {
+		return nil
+	}
+	parts := []string{parsed.RequestURI(), parsed.RawQuery}
+	for escaped := range strings.SplitSeq(parsed.EscapedPath(), "/") {
+		if part, err := url.PathUnescape(escaped); err == nil {
+			parts = append(parts, part)
+		}
+	}
+	for _, values := range parsed.Query() {
+		parts = append(parts, values...)
+	}
+	return slices.DeleteFunc(parts, func(part string) bool { return len(part) < minPart })
+}
+
 func (u *URL) hold() *held { return u.address.held }
 
 // Text is a text that may be a secret, such as the value of a header. It never prints itself either way.
@@ -203,4 +227,14 @@ func secretsIn(v reflect.Value) (values []string) {
 }
 
 // SecretValues gives the values of all that is secret about the destination, so that they can be kept out of what is shown.
-func (d *Destination) SecretValues() []string { return secretsIn(reflect.ValueOf(d).Elem()) }
+// Some travel in another form, which is given, too: user and password in base64, and the parts of an address.
+func (d *Destination) SecretValues() []string {
+	values := append(secretsIn(reflect.ValueOf(d).Elem()), d.URL.Parts()...)
+	if d.Auth != nil && d.Auth.Basic != nil {
+		values = append(values, base64.StdEncoding.EncodeToString([]byte(d.Auth.Basic.User+":"+d.Auth.Basic.Password.Value())))
+	}
+	if d.Auth != nil && d.Auth.OAuth2 != nil {
+		values = append(values, d.Auth.OAuth2.TokenURL.Parts()...)
+	}
+	return values
+}

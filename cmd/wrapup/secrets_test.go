@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -28,35 +30,66 @@ import (
 func secretsOfTest() map[string]string {
 	list := map[string]string{}
 	for _, name := range []string{"path-token", "query-token", "header-token", "dialer-password", "bearer", "basic-password", "header-value",
-		"url-path", "url-query", "headers-value", "mapping-header", "mapping-query", "login-password", "session-token"} {
+		"url-path", "url-query", "headers-value", "mapping-header", "mapping-body", "mapping-query", "login-password", "session-token",
+		"auth-query", "client-secret", "granted-refresh", "access-token", "rotated-refresh", "hmac-secret"} {
 		list[name] = "zq7/" + name + "+0123456789=="
 	}
+	list["sign-secret"] = "whsec_" + base64.StdEncoding.EncodeToString([]byte("zq7/sign-secret+0123456789=="))
 	return list
+}
+
+// mayBeStored are the secrets that the store may hold, with why.
+func mayBeStored() map[string]string {
+	return map[string]string{
+		"rotated-refresh": "it came in place of the configured one, which is spent: without it the access ends with the process",
+		"access-token":    "it came with the refresh token: a refresh token that was just used is not used again for the next process",
+	}
+}
+
+// quote gives a text as it stands in JSON, without the quotes.
+func quote(text string) []byte {
+	quoted, _ := json.Marshal(text) // a text can always be written
+	return quoted[1 : len(quoted)-1]
 }
 
 // forms gives the forms in which a secret travels.
 func forms(secret string) []string {
-	quoted, err := json.Marshal(secret)
-	if err != nil {
-		return nil
-	}
-	return []string{secret, url.QueryEscape(secret), url.PathEscape(secret), string(quoted), base64.StdEncoding.EncodeToString([]byte(secret)),
-		base64.StdEncoding.EncodeToString([]byte("bot:" + secret)), "zq7/" + strings.Split(secret, "/")[1][:8]}
+	return []string{secret, url.QueryEscape(secret), url.PathEscape(secret), string(quote(secret)), base64.StdEncoding.EncodeToString([]byte(secret)),
+		base64.StdEncoding.EncodeToString([]byte("bot:" + secret)), base64.StdEncoding.EncodeToString([]byte("wrapup:" + secret)),
+		secret[:12]} // the beginning of one that was cut
 }
 
-// refuser is a CRM that refuses everything, in as many ways as there are.
-func refuser(t *testing.T, secrets map[string]string) *httptest.Server {
+// parrot is a CRM that refuses everything, in as many ways as there are, and repeats in its answer all that was asked.
+func parrot(t *testing.T, secrets map[string]string) *httptest.Server {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		assert.NoError(t, err)
+		if r.URL.Path == "/token" {
+			form, err := url.ParseQuery(string(body))
+			assert.NoError(t, err)
+			assert.Equal(t, secrets["granted-refresh"], form.Get("refresh_token"))
+			_ = json.NewEncoder(w).Encode(map[string]any{"access_token": secrets["access-token"], "refresh_token": secrets["rotated-refresh"], "expires_in": 3600})
+			return
+		}
+		if r.URL.Path == "/no-token" {
+			w.WriteHeader(400)
+			_ = json.NewEncoder(w).Encode(map[string]any{"error": "invalid_client", "error_description": string(body) + r.Header.Get("Authorization")})
+			return
+		}
 		if r.URL.Path == "/login" {
 			_ = json.NewEncoder(w).Encode(map[string]string{"session_token": secrets["session-token"]})
 			return
 		}
+		var said bytes.Buffer
+		fmt.Fprintf(&said, "%s %s\n", r.Method, r.RequestURI)
+		_ = r.Header.Write(&said)
+		said.Write(body)
 		status := map[string]int{"a": 400, "b": 500, "c": 302, "d": 401, "e": 404}[r.Header.Get("X-Call")]
 		if status == 302 {
 			w.Header().Set("Location", "https://user:"+url.QueryEscape(secrets["bearer"])+"@example.com/?"+r.URL.RawQuery)
 		}
 		w.WriteHeader(max(status, 400))
-		_ = json.NewEncoder(w).Encode(map[string]string{"message": "no"})
+		_ = json.NewEncoder(w).Encode(map[string]string{"message": said.String()})
 	}))
 	t.Cleanup(s.Close)
 	return s
@@ -66,7 +99,7 @@ func refuser(t *testing.T, secrets map[string]string) *httptest.Server {
 // what commands print, and what the store holds, unpacked.
 func TestSecretsAreNowhere(t *testing.T) {
 	secrets := secretsOfTest()
-	crm := refuser(t, secrets)
+	crm := parrot(t, secrets)
 	t.Setenv("DIALER_QUERY_TOKEN", secrets["query-token"])
 	var b strings.Builder
 	fmt.Fprintf(&b, `mappings_dir: mappings
@@ -83,10 +116,25 @@ destinations:
   - {name: headers, mapping: record, url: "%[1]s/x", headers: {X-Tenant: {file: headers-value}}}
   - {name: address, mapping: record, url: {file: address}}
   - {name: nobody, mapping: record, url: {file: nobody}, retry: {first: 50ms, max: 100ms}}
+  - {name: query, mapping: record, url: "%[1]s/x", auth: {query: {name: key, value: {file: auth-query}}}}
+  - {name: hmac, mapping: record, url: "%[1]s/x", auth: {hmac: {header: X-Signature, secret: {file: hmac-secret}}}}
+  - {name: sign, mapping: record, url: "%[1]s/x", sign: {file: sign-secret}}
+  - name: granted
+    mapping: record
+    url: "%[1]s/x"
+    auth: {oauth2: {token_url: "%[1]s/token", grant: refresh_token, refresh_token: {file: granted-refresh}}}
+  - name: client
+    mapping: record
+    url: "%[1]s/x"
+    auth: {oauth2: {token_url: "%[1]s/no-token", grant: client_credentials, client_id: wrapup, client_secret: {file: client-secret}}}
+  - name: basic-client
+    mapping: record
+    url: "%[1]s/x"
+    auth: {oauth2: {token_url: "%[1]s/no-token", grant: client_credentials, client_in: basic, client_id: wrapup, client_secret: {file: client-secret}}}
   - name: mapping
     mapping: all
     url: "%[1]s"
-    secrets: {header: {file: mapping-header}, query: {file: mapping-query}, login: {file: login-password}}
+    secrets: {header: {file: mapping-header}, body: {file: mapping-body}, query: {file: mapping-query}, login: {file: login-password}}
 `, crm.URL)
 	s := newSite(t, b.String())
 	for name, value := range secrets {
@@ -97,7 +145,7 @@ destinations:
 	s.write("nobody", "http://127.0.0.1:1"+secretURL)
 	s.write("mappings/all.yaml", `
 headers: {X-Key: "${secrets.header}"}
-secrets: [header, query, login]
+secrets: [header, body, query, login]
 session: {method: POST, path: /login, body: {user: bot, password: "${secrets.login}"}, save: {token: "${response.body.session_token}"}}
 steps:
   - name: log
@@ -105,7 +153,7 @@ steps:
     repeat: safe
     headers: {X-Session: "${session.token}", X-Call: "${call.call_id}"}
     query: {key: "${secrets.query}"}
-    body: {id: "${call.call_id}", key: "x"}
+    body: {id: "${call.call_id}", key: "${secrets.body}", session: "${session.token}"}
     answers: {error: "${response.body.message}"}
     save: {all: "${response.body}"}
 `)
@@ -148,7 +196,7 @@ steps:
 				failed[d.Destination] = true
 			}
 		}
-		return len(failed) == 7
+		return len(failed) == 13
 	})
 	for _, args := range [][]string{{"check"}, {"why", "a"}, {"why", "b"}, {"why", "a", "-o", "json"}, {"deliveries", "list"}, {"deliveries", "list", "-o", "json"},
 		{"deliveries", "show", "a"}, {"deliveries", "show", "b", "-o", "json"}, {"deliveries", "show", "c"}, {"deliveries", "show", "d"}, {"deliveries", "show", "e"},
@@ -156,6 +204,13 @@ steps:
 		{"quarantine", "list"}, {"agents"}, {"queues"}, {"audit"}, {"mappings", "list"}, {"mappings", "show", "all"}, {"preview", "--destination", "mapping"},
 		{"preview", "--destination", "address"}, {"preview", "--destination", "bearer"}} {
 		out, _ := s.run(args...)
+		seen = append(seen, out)
+	}
+	for _, name := range []string{"bearer", "basic", "header", "headers", "address", "nobody", "query", "hmac", "sign", "granted", "client", "basic-client", "mapping"} {
+		out, code := s.run("destinations", "test", name, "--create", "--yes")
+		assert.Equal(t, 1, code, out)
+		seen = append(seen, out)
+		out, _ = s.run("destinations", "test", name, "--create", "--yes", "-o", "json")
 		seen = append(seen, out)
 	}
 	// A secret that is gone, and one that can't be sent, are said without what they are.
@@ -175,8 +230,15 @@ steps:
 		written[path] = string(content)
 		return err
 	}))
+	allowed := mayBeStored()
+	for name, why := range allowed {
+		assert.Contains(t, written["the store"], string(quote(secrets[name])), "%s needn't be stored any more (%s)", name, why)
+	}
 	for where, text := range written {
 		for _, name := range slices.Sorted(maps.Keys(secrets)) {
+			if allowed[name] != "" && where != "the log" && where != "what people saw" {
+				continue
+			}
 			for _, form := range forms(secrets[name]) {
 				if i := strings.Index(text, form); i >= 0 {
 					t.Errorf("%s has %s: …%.300s…", where, name, text[max(0, i-100):])
@@ -217,5 +279,10 @@ func unpacked(t *testing.T, s *site) string {
 		fmt.Fprintln(&all, counts)
 	}
 	require.Equal(t, 5, entries)
+	for _, text := range regexp.MustCompile(`[A-Za-z0-9+/]{24,}={0,2}`).FindAllString(all.String(), -1) { // bytes in JSON
+		if plain, err := base64.StdEncoding.DecodeString(text); err == nil {
+			fmt.Fprintf(&all, "%s\n", plain)
+		}
+	}
 	return all.String()
 }

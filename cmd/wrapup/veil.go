@@ -79,6 +79,9 @@ func (v *veil) walk(of reflect.Value, path string) {
 			if s.Secret() {
 				v.add(s.Value(), path)
 			}
+			for _, part := range s.Parts() { // a CRM repeats what it got, which is no whole address
+				v.add(part, path)
+			}
 		default:
 			for i := range of.NumField() {
 				key, _, _ := strings.Cut(of.Type().Field(i).Tag.Get("yaml"), ",")

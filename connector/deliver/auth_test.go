@@ -314,6 +314,24 @@ func TestTokenStoreAfterDamage(t *testing.T) {
 	(&Lane{}).Damaged()
 }
 
+// What expired logins gave is still a secret, however many workers find the same one expired; what is kept of it is bounded.
+func TestMaskOfExpiredSessions(t *testing.T) {
+	w := &work{Lane: &Lane{}}
+	s := &w.session
+	var said []string
+	for s.serial = range 3 * keptPast {
+		s.values = map[string]any{"token": fmt.Sprintf("s3ssion-%02d", s.serial)}
+		said = append(said, s.values["token"].(string))
+		for range 2 * keptPast {
+			s.expire(s.serial - 1)
+			s.expire(s.serial)
+		}
+		assert.Nil(t, s.values)
+	}
+	forgotten := said[:len(said)-keptPast]
+	assert.Equal(t, strings.Join(forgotten, " ")+strings.Repeat(" ***", keptPast), w.mask(strings.Join(said, " ")))
+}
+
 func TestMask(t *testing.T) {
 	w := &work{Lane: &Lane{secrets: spellings([]string{`pa"ss<word&`, "X", "", "abcdef", "abcdef-and-more"})},
 		auth: map[string]any{"access_token": "acc3ss-1", "refresh_token": "r3fresh-1", "token_type": "Bearer", "instance_url": "https://crm.test"}}

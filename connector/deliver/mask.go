@@ -38,13 +38,7 @@ func (w *work) granted() (secrets []string) {
 			secrets = append(secrets, s)
 		}
 	}
-	values, _ := w.session.now()
-	for _, v := range values {
-		if s, ok := v.(string); ok {
-			secrets = append(secrets, s)
-		}
-	}
-	return secrets
+	return append(secrets, w.session.secrets()...)
 }
 
 // spellings gives secrets in the forms in which they appear: as they are, in JSON, and in an address. The longest come

@@ -19,11 +19,30 @@ type session struct {
 
 	mu     sync.Mutex // guards what follows
 	values map[string]any
+	// past are the values of the last logins that have expired: an answer may still repeat them.
+	past []map[string]any
 	// serial counts the logins, so that the expiry of one that is gone already renews nothing.
 	serial int
 	// failed is why the last login failed, and when: those who waited for it take its word.
 	failed   target.Verdict
 	failedAt time.Time
+}
+
+// keptPast is how many expired logins are remembered, so that what they gave is kept out of what is shown.
+const keptPast = 8
+
+// secrets gives the texts that this login and those before it gave.
+func (s *session) secrets() (texts []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, values := range append([]map[string]any{s.values}, s.past...) {
+		for _, v := range values {
+			if text, ok := v.(string); ok {
+				texts = append(texts, text)
+			}
+		}
+	}
+	return texts
 }
 
 // now gives the values, nil if nobody is logged in, and which login they are of.
@@ -37,7 +56,8 @@ func (s *session) now() (map[string]any, int) {
 func (s *session) expire(serial int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.serial == serial {
+	if s.serial == serial && s.values != nil { // several workers may find the same login expired
+		s.past = append(s.past[max(0, len(s.past)-keptPast+1):], s.values)
 		s.values = nil
 	}
 }
