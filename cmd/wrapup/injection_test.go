@@ -129,7 +129,9 @@ func TestInjection(t *testing.T) {
 func everythingPrinted(t *testing.T, s *site, uuid string) {
 	for _, args := range [][]string{
 		{"why", uuid}, {"why", "u", "-o", "json"}, {"deliveries", "list"}, {"deliveries", "show", uuid}, {"deliveries", "show", uuid, "-o", "json"},
-		{"deliveries", "retry", uuid, "--dry-run"}, {"destinations"}, {"agents"}, {"agents", "-o", "json"}, {"queues"}, {"sources"}, {"audit"},
+		{"deliveries", "retry", uuid, "--dry-run"}, {"destinations"}, {"destinations", "test", "sink", "--create", "--yes"},
+		{"destinations", "test", "sink", "--create", "--yes", "-o", "json"}, {"destinations", "test", "sink", "--call", uuid},
+		{"agents"}, {"agents", "-o", "json"}, {"queues"}, {"sources"}, {"audit"},
 		{"quarantine", "list"}, {"quarantine", "retry", "--all", "--yes"}, {"why", "\x1b[31m"}, {"deliveries", "retry", "\x1b[31m"},
 	} {
 		out, _ := s.run(args...)
