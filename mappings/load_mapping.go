@@ -13,7 +13,7 @@ const maxSteps = 50
 
 // topKeys are the keys of a mapping.
 func topKeys() []string {
-	return []string{"description", "version", "when", "wait", "skip_older_than", "brake", "url", "rate", "headers", "auth",
+	return []string{"description", "version", "about", "when", "wait", "skip_older_than", "brake", "url", "rate", "headers", "auth",
 		"session", "params", "secrets", "tables", "vars", "each", "steps", "update"}
 }
 
@@ -25,6 +25,9 @@ func (l *loader) mapping(root *yaml.Node) {
 	}
 	if e, ok := keys["version"]; ok {
 		l.m.version, _ = l.text(e.value, e.path)
+	}
+	if e, ok := keys["about"]; ok {
+		l.about(e)
 	}
 	l.limits(keys)
 	base := l.base(keys)

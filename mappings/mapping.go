@@ -14,6 +14,7 @@ type Mapping struct {
 	name    string
 	file    string
 	version string
+	about   *About // nil if it says nothing
 	// when has the mapping's own condition and the destination's; both must hold.
 	when                []condition
 	wait, skipOlderThan time.Duration

@@ -10,10 +10,12 @@ import (
 
 // Summary is what people want to know of a mapping before they use it.
 type Summary struct {
-	Name        string        `json:"name"`
-	Version     string        `json:"version"`
-	Description string        `json:"description"`
-	Steps       []StepSummary `json:"steps"`
+	Name        string `json:"name"`
+	Version     string `json:"version"`
+	Description string `json:"description"`
+	// About is what the mapping says of itself, nil if it doesn't.
+	About *About        `json:"about,omitempty"`
+	Steps []StepSummary `json:"steps"`
 	// Update holds what is sent for a later revision.
 	Update []StepSummary `json:"update"`
 	// HasURL says that the mapping knows where its API is, and where tokens are had.
@@ -92,7 +94,7 @@ func SummarizeRecord() *Summary {
 
 func summaryOf(m *Mapping) *Summary {
 	s := &Summary{
-		Name: m.name, Version: m.version, HasURL: m.hasURL(), OAuth2: m.oauth2 != nil, Session: m.session != nil,
+		Name: m.name, Version: m.version, About: m.about, HasURL: m.hasURL(), OAuth2: m.oauth2 != nil, Session: m.session != nil,
 		Steps: summariesOf(m, m.create), Update: summariesOf(m, m.update),
 		Params: []ParamSummary{}, Secrets: []string{}, Tables: append([]string{}, m.TableFiles()...),
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 	"wrapup/connector/deliver"
 	"wrapup/connector/target"
 	"wrapup/mappings"
+	"wrapup/outbox"
 )
 
 // connection is what a lane talks to its destination by.
@@ -21,6 +24,22 @@ type connection struct {
 	kept   *deliver.TokenStore
 }
 
+// destination is what a lane delivers to, over the connection.
+func (c *connection) destination(d *configs.Destination) deliver.Destination {
+	to := deliver.Destination{
+		Name: d.Name, Mapping: d.Compiled, Sender: c.client, Concurrency: d.Concurrency, NewestFirst: int(d.NewestFirst),
+		Backoff:     outbox.Backoff{First: time.Duration(d.Retry.First), Max: time.Duration(d.Retry.Max)},
+		GiveUpAfter: time.Duration(d.Retry.GiveUpAfter),
+		RetryUnsure: d.Ambiguous == "retry", Probe: time.Duration(d.Probe),
+		SecretURL:  d.URL.Secret(),
+		TokenStore: c.kept, Secrets: d.SecretValues(),
+	}
+	if c.tokens != nil {
+		to.Tokens = c.tokens
+	}
+	return to
+}
+
 func (c *connection) close() {
 	c.client.Close()
 	if c.asking != nil {
@@ -30,10 +49,16 @@ func (c *connection) close() {
 
 // connect makes the connection of a destination.
 func connect(d *configs.Destination, store deliver.Store) (*connection, error) {
+	return connectBy(d, store, nil)
+}
+
+// connectBy is connect over connections that dial makes; nil is TCP.
+func connectBy(d *configs.Destination, store deliver.Store, dial func(ctx context.Context, network, address string) (net.Conn, error)) (*connection, error) {
 	options, err := transport(d)
 	if err != nil {
 		return nil, err
 	}
+	options.Dial = dial
 	c := &connection{}
 	if how, err := d.Compiled.OAuth2(); err != nil {
 		return nil, err

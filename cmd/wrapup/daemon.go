@@ -204,19 +204,8 @@ func (d *daemon) lanes(store *bolt.Store) ([]lane, error) {
 		if err != nil {
 			return nil, connecting(c, err)
 		}
-		destination := deliver.Destination{
-			Name: c.Name, Mapping: c.Compiled, Sender: to.client, Concurrency: c.Concurrency, NewestFirst: int(c.NewestFirst),
-			Backoff:     outbox.Backoff{First: time.Duration(c.Retry.First), Max: time.Duration(c.Retry.Max)},
-			GiveUpAfter: time.Duration(c.Retry.GiveUpAfter),
-			RetryUnsure: c.Ambiguous == "retry", Probe: time.Duration(c.Probe),
-			SecretURL:  c.URL.Secret(),
-			TokenStore: to.kept, Secrets: c.SecretValues(),
-		}
-		if to.tokens != nil {
-			destination.Tokens = to.tokens
-		}
 		lanes = append(lanes, lane{connection: to, Lane: deliver.New(deliver.Options{
-			Destination: destination, Store: store, Now: time.Now, Random: rand.Float64, Logger: d.log, Grace: stopDelivery,
+			Destination: to.destination(c), Store: store, Now: time.Now, Random: rand.Float64, Logger: d.log, Grace: stopDelivery,
 		})})
 	}
 	return lanes, nil

@@ -287,6 +287,9 @@ func printMappings(w io.Writer, list []listedMapping) error {
 			fmt.Fprintf(&b, "  updates  %s\n", stepsInWords(m.Update))
 		}
 		fmt.Fprintf(&b, "  needs    %s\n  doubles  %s\n", needsInWords(m.Summary), doublesInWords(m.Summary))
+		if m.About != nil && m.About.Proven != "" {
+			fmt.Fprintf(&b, "  proven   %s\n", provenInWords(m.About.Proven))
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -309,6 +312,9 @@ func stepsInWords(steps []mappings.StepSummary) string {
 // needsInWords says what a destination has to give to a mapping.
 func needsInWords(s *mappings.Summary) string {
 	var needs []string
+	if s.About != nil && s.About.Needs != "" {
+		needs = append(needs, "there: "+s.About.Needs)
+	}
 	if !s.HasURL {
 		needs = append(needs, "url")
 	}
@@ -340,8 +346,22 @@ func needsInWords(s *mappings.Summary) string {
 	return printable(strings.Join(needs, "; "))
 }
 
+// provenInWords says how a preset was tested.
+func provenInWords(proven string) string {
+	switch proven {
+	case mappings.ProvenByReal:
+		return "against a real one"
+	case mappings.ProvenByFake:
+		return "against a strict fake, which enforces what the API's documentation demands"
+	}
+	return printable(proven) + ": tested against neither a real one nor a strict fake"
+}
+
 // doublesInWords says what keeps a mapping from logging a call twice.
 func doublesInWords(s *mappings.Summary) string {
+	if s.About != nil && s.About.Doubles != "" {
+		return printable(s.About.Doubles)
+	}
 	var sure, parts []string
 	seen := map[string]bool{}
 	for _, step := range slices.Concat(s.Steps, s.Update) {

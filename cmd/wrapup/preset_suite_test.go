@@ -1,0 +1,284 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"wrapup/connector"
+	"wrapup/connector/target/targettest"
+)
+
+// presetScenario is one thing that each preset must do right.
+type presetScenario struct {
+	name string
+	run  func(*presetRun)
+	// golden says that its requests are shown to people.
+	golden bool
+}
+
+// long is enough for all retries and lags of a delivery that isn't held.
+const long = 40 * time.Minute
+
+// presetScenarios are those of a preset.
+func presetScenarios(c *presetCase) []presetScenario {
+	list := []presetScenario{
+		{"connected", func(r *presetRun) { r.logged(connector.OutcomeConnected, 1) }, true},
+		{"abandoned", func(r *presetRun) { r.logged(connector.OutcomeAbandoned, 1) }, true},
+		{"unanswered", func(r *presetRun) { r.logged(connector.OutcomeUnanswered, 1) }, true},
+		{"no contact", func(r *presetRun) { r.logged(r.c.usual(), 0) }, true},
+		{"two contacts", func(r *presetRun) { r.logged(r.c.usual(), 2) }, true},
+		{"a number that looks alike", alikeContact, false},
+		{"an agent who isn't in the table", unmappedAgent, false},
+		{"expired credential", expiredCredential, false},
+		{"rate limit", rateLimit, false},
+		{"a field refused", fieldRefused, false},
+		{"a later revision", lateRevision, true},
+	}
+	for n := range c.writes {
+		list = append(list, presetScenario{fmt.Sprintf("lost answer %d", n+1), func(r *presetRun) { r.lostAnswer(n + 1) }, n == 0})
+	}
+	return list
+}
+
+// logged delivers a call whose number so many contacts have.
+func (r *presetRun) logged(outcome connector.Outcome, contacts int) {
+	known := r.fake.Know(presetPhone, contacts)
+	call := r.call(outcome)
+	r.finish(call)
+	r.wait(long)
+	if !r.c.logs(outcome) {
+		if d := r.delivery(call); d.State != connector.DeliverySkipped || len(r.fake.Log()) > 0 {
+			r.fail("%s: it is %s with %d requests, not skipped: %s", outcome, d.State, len(r.fake.Log()), d.Reason)
+		}
+		return
+	}
+	r.done(call)
+	if e := r.entry(call); e != nil {
+		r.contact(e, known)
+		r.fields(e, call)
+	}
+	r.clean()
+}
+
+// done says whether a call was delivered.
+func (r *presetRun) done(call *connector.Record) {
+	if d := r.delivery(call); d.State != connector.DeliveryDone || d.Done != call.Revision {
+		r.fail("revision %d is %s, not delivered: %s%s", call.Revision, d.State, d.Reason, r.complaints())
+	}
+}
+
+// clean says whether the API had to complain about anything.
+func (r *presetRun) clean() {
+	if complaints := r.complaints(); complaints != "" {
+		r.fail("the API complains:%s", complaints)
+	}
+}
+
+// complaints are the requests that broke rules.
+func (r *presetRun) complaints() string {
+	var b strings.Builder
+	for _, x := range r.fake.Log() {
+		if len(x.Problems) > 0 {
+			fmt.Fprintf(&b, "\n  %s %s: %v\n    %s", x.Method, x.Path, x.Problems, x.Answer)
+		}
+	}
+	return b.String()
+}
+
+// entry is the one entry of a call, nil if there isn't exactly one, which is said.
+func (r *presetRun) entry(call *connector.Record) *targettest.Entry {
+	var found []targettest.Entry
+	all := r.fake.Entries()
+	for _, e := range all {
+		if e.Call == call.CallID {
+			found = append(found, e)
+		}
+	}
+	if len(found) != 1 || len(all) != len(r.refs) {
+		r.fail("%d entries carry the call's uuid, of %d that were made for %d calls", len(found), len(all), len(r.refs))
+		return nil
+	}
+	return &found[0]
+}
+
+// contact says whether an entry is linked with whom it should be, if so many have the number.
+func (r *presetRun) contact(e *targettest.Entry, known []string) {
+	switch {
+	case len(known) == 1 && e.Contact != known[0]:
+		r.fail("one contact: linked with %q, not with %s", e.Contact, known[0])
+	case len(known) > 1 && e.Contact != "" && strings.Contains(" "+strings.Join(known, " ")+" ", " "+e.Contact+" "):
+		r.fail("two contacts: linked with one of them")
+	case len(known) == 0 && !r.c.newContact && e.Contact != "":
+		r.fail("no contact: linked with %q", e.Contact)
+	case len(known) == 0 && r.c.newContact && e.Contact == "":
+		r.fail("no contact: none was made")
+	}
+}
+
+// fields says whether what can be read back is what happened.
+func (r *presetRun) fields(e *targettest.Entry, call *connector.Record) {
+	owner := r.c.nobody
+	if call.Agent != nil && call.Agent.Username == presetAgent && r.c.owner != "" {
+		owner = r.c.owner
+	}
+	if e.Owner != owner {
+		r.fail("owner %q, not %q", e.Owner, owner)
+	}
+	if status := r.c.statuses[call.Outcome]; e.Status != status || status == "" {
+		r.fail("status %q, not %q", e.Status, status)
+	}
+	if !strings.Contains(targettest.Digits(e.Phone), targettest.National(presetPhone)) {
+		r.fail("phone %q, not %s", e.Phone, presetPhone)
+	}
+	if call.RecordingURL != "" && !strings.Contains(e.Recording, string(call.RecordingURL)) {
+		r.fail("recording %q, not %s", e.Recording, call.RecordingURL)
+	}
+	if off := e.Started.Sub(call.OccurredAt.Time()).Abs(); r.c.start != never && off > max(r.c.start, time.Second) {
+		r.fail("start %s, not %s", e.Started, call.OccurredAt.Time())
+	}
+	talk := time.Duration(call.TalkSeconds.Micros) * time.Microsecond
+	switch {
+	case r.c.talk == never:
+	case !call.TalkSeconds.Known && e.Talk > 0:
+		r.fail("talk %s where none is known", e.Talk)
+	case call.TalkSeconds.Known && (e.Talk-talk).Abs() > max(r.c.talk, time.Second):
+		r.fail("talk %s, not %s", e.Talk, talk)
+	}
+	for _, raw := range []string{"null", "<nil>", "${", "Sales & Co</"} {
+		if strings.Contains(e.Text, raw) {
+			r.fail("%q in the text %q", raw, e.Text)
+		}
+	}
+}
+
+func alikeContact(r *presetRun) {
+	alike := r.fake.Know(presetPhone+"99", 1)
+	call := r.call(r.c.usual())
+	r.finish(call)
+	r.wait(long)
+	r.done(call)
+	if e := r.entry(call); e != nil && e.Contact == alike[0] {
+		r.fail("linked with somebody who has another number")
+	}
+}
+
+func unmappedAgent(r *presetRun) {
+	call := r.call(connector.OutcomeConnected)
+	call.Agents[0].Username = "nobody-knows-him"
+	r.finish(call)
+	r.wait(48 * time.Hour)
+	r.done(call)
+	if e := r.entry(call); e != nil {
+		r.fields(e, call)
+	}
+	r.clean()
+}
+
+// lostAnswer loses the answer to the n-th write.
+func (r *presetRun) lostAnswer(n int) {
+	known := r.fake.Know(presetPhone, 1)
+	r.fake.Lose(n)
+	call := r.call(r.c.usual())
+	r.finish(call)
+	r.wait(2 * time.Hour)
+	lost := 0
+	for _, x := range r.fake.Log() {
+		if x.Lost {
+			lost++
+		}
+	}
+	if lost != 1 {
+		r.fail("%d answers were lost: the row says that there are %d writes", lost, r.c.writes)
+	}
+	if r.c.parks && n == 1 {
+		if d := r.delivery(call); d.State != connector.DeliveryParked {
+			r.fail("it is %s, not parked: %s", d.State, d.Reason)
+		}
+		r.entry(call)
+		return
+	}
+	r.done(call)
+	if e := r.entry(call); e != nil {
+		r.contact(e, known)
+		r.fields(e, call)
+	}
+	r.clean()
+}
+
+func expiredCredential(r *presetRun) {
+	r.fake.Expire()
+	one, two := r.call(r.c.usual()), (*connector.Record)(nil)
+	r.finish(one)
+	two = r.call(r.c.usual())
+	r.finish(two)
+	r.wait(10 * time.Minute)
+	for _, call := range []*connector.Record{one, two} {
+		if d := r.delivery(call); d.State != connector.DeliveryWaiting || !strings.Contains(d.Reason, "paused") || d.Failed > 0 {
+			r.fail("while the credential is no good it is %s after %d failures: %s", d.State, d.Failed, d.Reason)
+		}
+	}
+	r.fake.Renew()
+	r.wait(long)
+	for _, call := range []*connector.Record{one, two} {
+		r.done(call)
+		r.entry(call)
+	}
+}
+
+func rateLimit(r *presetRun) {
+	const patience = 95 * time.Second
+	r.fake.Limit(1, patience)
+	call := r.call(r.c.usual())
+	r.finish(call)
+	r.wait(long)
+	r.done(call)
+	r.entry(call)
+	if log := r.fake.Log(); len(log) > 1 && r.fake.API.Asks && log[1].At.Sub(log[0].At) < patience {
+		r.fail("asked again after %s, which is sooner than %s", log[1].At.Sub(log[0].At), patience)
+	}
+}
+
+func fieldRefused(r *presetRun) {
+	r.fake.Refuse(r.c.refuse)
+	call := r.call(r.c.usual())
+	r.finish(call)
+	r.wait(long)
+	d := r.delivery(call)
+	if d.State != connector.DeliveryDead || !strings.Contains(d.Reason, r.c.says) {
+		r.fail("it is %s, and not with the words %q: %s", d.State, r.c.says, d.Reason)
+	}
+	if a := d.Attempts; len(a) == 0 || !strings.Contains(a[len(a)-1].Error, r.c.says) {
+		r.fail("the last attempt doesn't say %q", r.c.says)
+	}
+	if n := len(r.fake.Entries()); n > 0 {
+		r.fail("%d entries", n)
+	}
+}
+
+// lateRevision is a recording and a corrected time that come late; or, where only abandoned calls are logged, that it was
+// connected after all.
+func lateRevision(r *presetRun) {
+	known := r.fake.Know(presetPhone, 1)
+	first := r.call(r.c.usual())
+	first.RecordingURL = ""
+	r.finish(first)
+	r.wait(long)
+	second := *r.call(connector.OutcomeConnected)
+	second.CallID, second.UUID, second.Revision = first.CallID, first.UUID, 2
+	second.RecordingURL = connector.Text("https://rec.example.com/" + first.CallID + ".mp3")
+	if first.TalkSeconds.Known {
+		second.TalkSeconds = connector.KnownSpan(187e6)
+	}
+	r.amend(&second)
+	r.wait(long)
+	r.done(&second)
+	if e := r.entry(&second); e != nil {
+		r.contact(e, known)
+		if r.c.only != "" {
+			second.Agent, second.TalkSeconds, second.RecordingURL = nil, connector.Span{}, "" // it isn't about them
+		}
+		r.fields(e, &second)
+	}
+	r.clean()
+}

@@ -1,0 +1,264 @@
+package targettest
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Record is something that a fake keeps: a contact, a ticket, a call.
+type Record struct {
+	ID     string
+	At     time.Time // when it was written last
+	Fields map[string]any
+}
+
+// Exchange is one request and the answer to it.
+type Exchange struct {
+	At     time.Time
+	Method string
+	// Path of the address, and its Query.
+	Path   string
+	Query  url.Values
+	Header http.Header
+	Body   []byte
+	// Write says that it changed something, or would have.
+	Write bool
+	// Problems are the rules that it broke, Status and Answer what came of it. Lost says that the answer was.
+	Problems []Problem
+	Status   int
+	Answer   []byte
+	Lost     bool
+}
+
+// Fake serves an API. It may be told to be in trouble; all its methods are safe for concurrent use, but what an API's Do is
+// given is locked already.
+type Fake struct {
+	API *API
+
+	mu       sync.Mutex
+	records  map[string][]*Record
+	next     int
+	log      []Exchange
+	expired  bool
+	limited  int
+	patience time.Duration
+	lose     int // the write whose answer is lost, counted from 1; 0 is none
+	refuse   string
+	tokens   int
+	pipe     *pipe
+}
+
+// New makes a Fake; Close ends it.
+func New(api *API) *Fake {
+	f := &Fake{API: api, records: map[string][]*Record{}, next: 1000}
+	f.pipe = serve(f.handler())
+	return f
+}
+
+// Expire makes the credential one that is no good any more; Renew makes it good again.
+func (f *Fake) Expire() { f.set(func() { f.expired = true }) }
+
+// Renew is the end of Expire.
+func (f *Fake) Renew() { f.set(func() { f.expired = false }) }
+
+// Stale ends the token that was given out last, if the API gives out tokens: another one can be had.
+func (f *Fake) Stale() { f.set(func() { f.tokens++ }) }
+
+// Limit answers the next n requests that the limit is reached, and asks for so much patience.
+func (f *Fake) Limit(n int, patience time.Duration) {
+	f.set(func() { f.limited, f.patience = n, patience })
+}
+
+// Lose does the n-th write from now on, and cuts the connection instead of answering.
+func (f *Fake) Lose(n int) { f.set(func() { f.lose = n }) }
+
+// Refuse refuses a field from now on, whatever is in it; "" is none.
+func (f *Fake) Refuse(field string) { f.set(func() { f.refuse = field }) }
+
+// Know makes n contacts with that phone number, and gives their ids.
+func (f *Fake) Know(phone string, n int) (ids []string) {
+	f.set(func() {
+		for range n {
+			ids = append(ids, f.Add(Contacts, f.API.Contact(phone)).ID)
+			f.records[Contacts][len(f.records[Contacts])-1].At = time.Time{} // known to searches
+		}
+	})
+	return ids
+}
+
+// Log is what was asked so far.
+func (f *Fake) Log() (log []Exchange) {
+	f.set(func() { log = append(log, f.log...) })
+	return log
+}
+
+// Entries is what was logged so far.
+func (f *Fake) Entries() (entries []Entry) {
+	f.set(func() { entries = f.API.Entries(f) })
+	return entries
+}
+
+func (f *Fake) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
+// Contacts is the collection of contacts.
+const Contacts = "contacts"
+
+// All are the records of a collection, the oldest first. It is for an API's functions, as are those that follow.
+func (f *Fake) All(collection string) []*Record { return f.records[collection] }
+
+// Searched are those that a search finds: the API's lag behind.
+func (f *Fake) Searched(collection string) (found []*Record) {
+	for _, r := range f.records[collection] {
+		if time.Since(r.At) >= f.API.Lag {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// Find gives a record by its id, nil if there is none.
+func (f *Fake) Find(collection, id string) *Record {
+	for _, r := range f.records[collection] {
+		if r.ID == id {
+			return r
+		}
+	}
+	return nil
+}
+
+// Add keeps a new record under an id of its own, a number.
+func (f *Fake) Add(collection string, fields map[string]any) *Record {
+	f.next++
+	r := &Record{ID: strconv.Itoa(f.next), At: time.Now(), Fields: fields}
+	f.records[collection] = append(f.records[collection], r)
+	return r
+}
+
+// Merge writes fields over those of a record, as a PATCH does: null empties one.
+func (r *Record) Merge(fields map[string]any) {
+	r.At = time.Now()
+	merge(r.Fields, fields)
+}
+
+func merge(into, from map[string]any) {
+	for name, v := range from {
+		inner, isMap := v.(map[string]any)
+		old, wasMap := into[name].(map[string]any)
+		switch {
+		case isMap && wasMap:
+			merge(old, inner)
+		case v == nil:
+			delete(into, name)
+		default:
+			into[name] = v
+		}
+	}
+}
+
+// Number is the record's id as a number of JSON.
+func (r *Record) Number() json.Number { return json.Number(r.ID) }
+
+// Token is the access token that is good now, for an API that gives out tokens.
+func (f *Fake) Token() string { return "token-" + strconv.Itoa(f.tokens) }
+
+// Expired says whether the credential is no good any more: an API that gives out tokens gives none then.
+func (f *Fake) Expired() bool { return f.expired }
+
+func (f *Fake) handler() http.Handler {
+	mux := http.NewServeMux()
+	for i := range f.API.Routes {
+		route := &f.API.Routes[i]
+		mux.HandleFunc(route.Method+" "+route.Path, func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, route) })
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, nil) })
+	return mux
+}
+
+// serve answers one request; route is nil if there is none for it.
+func (f *Fake) serve(w http.ResponseWriter, r *http.Request, route *Route) {
+	body, _ := io.ReadAll(r.Body) // what broke off is no JSON
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	x := Exchange{At: time.Now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.Query(), Header: r.Header.Clone(), Body: body,
+		Write: route != nil && route.Write}
+	reply := f.answer(&Request{Request: r, Raw: body}, route, &x)
+	done := x.Write && reply.Status/100 == 2
+	x.Status = reply.Status
+	var content []byte
+	switch b := reply.Body.(type) {
+	case nil:
+	case Text:
+		content = []byte(b)
+	default:
+		content, _ = json.Marshal(b) // made of what JSON can say
+		w.Header().Set("Content-Type", "application/json")
+	}
+	x.Answer = content
+	if done && f.lose > 0 {
+		f.lose--
+		x.Lost = f.lose == 0
+	}
+	f.log = append(f.log, x)
+	if x.Lost {
+		panic(http.ErrAbortHandler) // net/http cuts the connection without a word
+	}
+	for name, v := range f.API.Limits {
+		w.Header().Set(name, v)
+	}
+	for name, v := range reply.Header {
+		w.Header().Set(name, v)
+	}
+	w.WriteHeader(reply.Status)
+	_, _ = w.Write(content) // whoever asked is gone
+}
+
+// answer finds the first thing that is wrong with a request, in the order in which servers look; else it does what is asked.
+func (f *Fake) answer(r *Request, route *Route, x *Exchange) Reply {
+	if f.limited > 0 {
+		f.limited--
+		return f.API.Busy(f.patience)
+	}
+	if route == nil {
+		x.Problems = []Problem{{Unknown, r.Method + " " + r.URL.Path, "is no address of this API", nil}}
+		return f.API.NotFound
+	}
+	if !f.API.Knows(f, r.Request) || f.expired {
+		return f.API.Unauthorized
+	}
+	media := route.Media
+	if media == "" && len(route.Fields) > 0 {
+		media = "application/json"
+	}
+	if media != "" {
+		if got, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); got != media {
+			x.Problems = []Problem{{Invalid, "Content-Type", "expected " + media, got}}
+			return Reply{Status: http.StatusUnsupportedMediaType, Body: map[string]any{"message": "Unsupported Media Type"}}
+		}
+	}
+	problems := route.brokenQuery(r.URL.Query())
+	if media == "application/json" || strings.HasSuffix(media, "+json") {
+		d := json.NewDecoder(bytes.NewReader(r.Raw))
+		d.UseNumber()
+		if err := d.Decode(&r.JSON); err != nil {
+			problems = append(problems, Problem{Invalid, "body", "is no JSON: " + err.Error(), nil})
+		} else {
+			problems = append(problems, route.broken(r.JSON, f.refuse)...)
+		}
+	}
+	x.Problems = problems
+	if len(problems) > 0 {
+		return f.API.Invalid(route, problems)
+	}
+	return route.Do(f, r)
+}
