@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ type Record struct {
 	ID     string
 	At     time.Time // when it was written last
 	Fields map[string]any
+	Links  []string // with what it was linked: ids of contacts
 }
 
 // Exchange is one request and the answer to it.
@@ -149,6 +151,13 @@ func (f *Fake) Add(collection string, fields map[string]any) *Record {
 func (r *Record) Merge(fields map[string]any) {
 	r.At = time.Now()
 	merge(r.Fields, fields)
+}
+
+// Link links a record with a contact, once.
+func (r *Record) Link(contact string) {
+	if !slices.Contains(r.Links, contact) {
+		r.Links = append(r.Links, contact)
+	}
 }
 
 func merge(into, from map[string]any) {

@@ -186,18 +186,14 @@ func hubspotLink(f *Fake, r *Request) Reply {
 	if c == nil || contact == nil {
 		return f.API.NotFound
 	}
-	links, _ := c.Fields["(contacts)"].([]string)
-	if !slices.Contains(links, contact.ID) {
-		c.Fields["(contacts)"] = append(links, contact.ID)
-	}
+	c.Link(contact.ID)
 	return Reply{Status: 200, Body: map[string]any{"status": "COMPLETE", "results": []any{}}}
 }
 
 func hubspotEntries(f *Fake) (entries []Entry) {
 	for _, c := range f.All(hubspotCalls) {
-		links, _ := c.Fields["(contacts)"].([]string)
 		e := Entry{
-			ID: c.ID, Call: Said(c.Fields[hubspotUnique]), Contact: strings.Join(links, ","), Owner: Said(c.Fields["hubspot_owner_id"]),
+			ID: c.ID, Call: Said(c.Fields[hubspotUnique]), Contact: strings.Join(c.Links, ","), Owner: Said(c.Fields["hubspot_owner_id"]),
 			Status: Said(c.Fields["hs_call_status"]), Phone: Said(c.Fields["hs_call_to_number"]), Recording: Said(c.Fields["hs_call_recording_url"]),
 			Talk: -1, Text: Said(c.Fields["hs_call_title"]) + "\n" + Said(c.Fields["hs_call_body"]),
 		}
