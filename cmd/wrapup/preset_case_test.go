@@ -26,6 +26,8 @@ type presetCase struct {
 	statuses map[connector.Outcome]string
 	// owner is the owner of jdoe's calls, nobody that of calls whose agent isn't in the table, or that have none.
 	owner, nobody string
+	// closer is the owner of an entry that a later revision has settled, where only one outcome is logged.
+	closer string
 	// newContact says that a number that nobody has gets a contact of its own.
 	newContact bool
 	// start and talk are how exact the two times are; 0 is a second, and never says that there is no place for it.
@@ -55,6 +57,7 @@ func presetCases() []presetCase {
 	return slices.Concat(
 		freshdeskCases(),
 		hubspotCases(),
+		zendeskCases(),
 	)
 }
 

@@ -119,6 +119,9 @@ func (r *presetRun) contact(e *targettest.Entry, known []string) {
 // fields says whether what can be read back is what happened.
 func (r *presetRun) fields(e *targettest.Entry, call *connector.Record) {
 	owner := r.c.nobody
+	if r.c.only != "" && call.Revision > 1 {
+		owner = r.c.closer
+	}
 	if call.Agent != nil && call.Agent.Username == presetAgent && r.c.owner != "" {
 		owner = r.c.owner
 	}

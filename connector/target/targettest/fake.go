@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -173,6 +174,13 @@ func merge(into, from map[string]any) {
 			into[name] = v
 		}
 	}
+}
+
+// shown is a record as most APIs show one: its fields, and its id as a number.
+func shown(r *Record) map[string]any {
+	m := maps.Clone(r.Fields)
+	m["id"] = r.Number()
+	return m
 }
 
 // Number is the record's id as a number of JSON.

@@ -117,20 +117,12 @@ func freshdeskSearch(f *Fake, r *Request, collection string) Reply {
 	for _, record := range f.Searched(collection) {
 		for _, term := range freshdeskTerm.FindAllStringSubmatch(r.URL.Query().Get("query"), -1) { // all of ours are alternatives
 			if record.Fields[term[1]] == term[2] || Get(record.Fields["custom_fields"], term[1]) == term[2] {
-				results = append(results, freshdeskShown(record))
+				results = append(results, shown(record))
 				break
 			}
 		}
 	}
 	return Reply{Status: 200, Body: map[string]any{"total": len(results), "results": results}}
-}
-
-func freshdeskShown(r *Record) map[string]any {
-	shown := map[string]any{"id": r.Number()}
-	for name, v := range r.Fields {
-		shown[name] = v
-	}
-	return shown
 }
 
 // freshdeskCreate finds or makes the requester: #create_ticket has what each of the fields that say who it is does.
@@ -144,7 +136,7 @@ func freshdeskCreate(f *Fake, r *Request) Reply {
 		delete(t, name)
 	}
 	t["requester_id"] = requester
-	return Reply{Status: 201, Body: freshdeskShown(f.Add(freshdeskTickets, t))}
+	return Reply{Status: 201, Body: shown(f.Add(freshdeskTickets, t))}
 }
 
 func freshdeskRequester(f *Fake, t map[string]any) (json.Number, *Reply) {
@@ -182,7 +174,7 @@ func freshdeskUpdate(f *Fake, r *Request) Reply {
 		return f.API.NotFound
 	}
 	t.Merge(r.Map())
-	return Reply{Status: 200, Body: freshdeskShown(t)}
+	return Reply{Status: 200, Body: shown(t)}
 }
 
 func freshdeskNote(f *Fake, r *Request) Reply {
@@ -191,7 +183,7 @@ func freshdeskNote(f *Fake, r *Request) Reply {
 		return f.API.NotFound
 	}
 	r.Map()["ticket_id"] = t.Number()
-	return Reply{Status: 201, Body: freshdeskShown(f.Add(freshdeskNotes, r.Map()))}
+	return Reply{Status: 201, Body: shown(f.Add(freshdeskNotes, r.Map()))}
 }
 
 func freshdeskEntries(f *Fake) (entries []Entry) {
