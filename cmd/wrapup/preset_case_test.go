@@ -24,6 +24,8 @@ type presetCase struct {
 	only connector.Outcome
 	// statuses are the system's words for the outcomes, as the fake reads them back.
 	statuses map[connector.Outcome]string
+	// outcomeInText says that the system has no status of its own for outcomes: the word must be in what people read.
+	outcomeInText bool
 	// owner is the owner of jdoe's calls, nobody that of calls whose agent isn't in the table, or that have none.
 	owner, nobody string
 	// closer is the owner of an entry that a later revision has settled, where only one outcome is logged.
@@ -57,6 +59,7 @@ func presetCases() []presetCase {
 	return slices.Concat(
 		freshdeskCases(),
 		hubspotCases(),
+		pipedriveCases(),
 		zendeskCases(),
 	)
 }

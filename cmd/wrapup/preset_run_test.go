@@ -18,6 +18,7 @@ import (
 	"wrapup/connector"
 	"wrapup/connector/deliver"
 	"wrapup/connector/target/targettest"
+	"wrapup/mappings"
 	"wrapup/outbox"
 	"wrapup/outbox/bolt"
 )
@@ -44,15 +45,22 @@ const (
 var presetDay = time.Date(2026, 3, 2, 9, 14, 58, 655356000, time.UTC)
 
 // runPreset runs a scenario with a preset, or with a text in its place, and gives what was wrong, and what was asked.
-func runPreset(t *testing.T, c *presetCase, text string, scenario func(*presetRun)) (problems []string, log []targettest.Exchange) {
+func runPreset(t *testing.T, c *presetCase, text string, s presetScenario) (problems []string, log []targettest.Exchange) {
 	t.Helper()
 	dir := t.TempDir()
+	if s.short && text == "" {
+		src, _ := mappings.Preset(c.preset)
+		text = string(src)
+	}
+	if s.short {
+		text = strings.ReplaceAll(text, "missing: {hold: 24h,", "missing: {hold: 10m,")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(presetDay.Add(3 * time.Minute)))
 		r := &presetRun{t: t, c: c, fake: targettest.New(c.api()), refs: map[string]outbox.Ref{}}
 		defer r.fake.Close()
 		r.start(dir, text)
-		scenario(r)
+		s.run(r)
 		r.stop()
 		problems, log = r.problems, r.fake.Log()
 	})

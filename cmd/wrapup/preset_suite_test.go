@@ -15,6 +15,8 @@ type presetScenario struct {
 	run  func(*presetRun)
 	// golden says that its requests are shown to people.
 	golden bool
+	// short has calls wait ten minutes for an agent to be added, instead of a day: they are looked at each minute.
+	short bool
 }
 
 // long is enough for all retries and lags of a delivery that isn't held.
@@ -23,20 +25,20 @@ const long = 40 * time.Minute
 // presetScenarios are those of a preset.
 func presetScenarios(c *presetCase) []presetScenario {
 	list := []presetScenario{
-		{"connected", func(r *presetRun) { r.logged(connector.OutcomeConnected, 1) }, true},
-		{"abandoned", func(r *presetRun) { r.logged(connector.OutcomeAbandoned, 1) }, true},
-		{"unanswered", func(r *presetRun) { r.logged(connector.OutcomeUnanswered, 1) }, true},
-		{"no contact", func(r *presetRun) { r.logged(r.c.usual(), 0) }, true},
-		{"two contacts", func(r *presetRun) { r.logged(r.c.usual(), 2) }, true},
-		{"a number that looks alike", alikeContact, false},
-		{"an agent who isn't in the table", unmappedAgent, false},
-		{"expired credential", expiredCredential, false},
-		{"rate limit", rateLimit, false},
-		{"a field refused", fieldRefused, false},
-		{"a later revision", lateRevision, true},
+		{"connected", func(r *presetRun) { r.logged(connector.OutcomeConnected, 1) }, true, false},
+		{"abandoned", func(r *presetRun) { r.logged(connector.OutcomeAbandoned, 1) }, true, false},
+		{"unanswered", func(r *presetRun) { r.logged(connector.OutcomeUnanswered, 1) }, true, false},
+		{"no contact", func(r *presetRun) { r.logged(r.c.usual(), 0) }, true, false},
+		{"two contacts", func(r *presetRun) { r.logged(r.c.usual(), 2) }, true, false},
+		{"a number that looks alike", alikeContact, false, false},
+		{"an agent who isn't in the table", unmappedAgent, false, true},
+		{"expired credential", expiredCredential, false, false},
+		{"rate limit", rateLimit, false, false},
+		{"a field refused", fieldRefused, false, false},
+		{"a later revision", lateRevision, true, false},
 	}
 	for n := range c.writes {
-		list = append(list, presetScenario{fmt.Sprintf("lost answer %d", n+1), func(r *presetRun) { r.lostAnswer(n + 1) }, n == 0})
+		list = append(list, presetScenario{fmt.Sprintf("lost answer %d", n+1), func(r *presetRun) { r.lostAnswer(n + 1) }, n == 0, false})
 	}
 	return list
 }
@@ -131,6 +133,9 @@ func (r *presetRun) fields(e *targettest.Entry, call *connector.Record) {
 	if status := r.c.statuses[call.Outcome]; e.Status != status || status == "" {
 		r.fail("status %q, not %q", e.Status, status)
 	}
+	if r.c.outcomeInText && !strings.Contains(e.Text, string(call.Outcome)) {
+		r.fail("the text %q doesn't say %s", e.Text, call.Outcome)
+	}
 	if !strings.Contains(targettest.Digits(e.Phone), targettest.National(presetPhone)) {
 		r.fail("phone %q, not %s", e.Phone, presetPhone)
 	}
@@ -170,7 +175,7 @@ func unmappedAgent(r *presetRun) {
 	call := r.call(connector.OutcomeConnected)
 	call.Agents[0].Username = "nobody-knows-him"
 	r.finish(call)
-	r.wait(48 * time.Hour)
+	r.wait(time.Hour)
 	r.done(call)
 	if e := r.entry(call); e != nil {
 		r.fields(e, call)

@@ -32,7 +32,7 @@ func TestPresets(t *testing.T) {
 					continue
 				}
 				t.Run(s.name, func(t *testing.T) {
-					problems, log := runPreset(t, &c, "", s.run)
+					problems, log := runPreset(t, &c, "", s)
 					for _, p := range problems {
 						t.Error(p)
 					}
@@ -68,7 +68,7 @@ func TestBrokenPresets(t *testing.T) {
 				noticed := ""
 				for _, s := range presetScenarios(&c) {
 					if c.cant[s.name] == "" && !strings.Contains(noticed, b.noticed) {
-						problems, _ := runPreset(t, &c, broken, s.run)
+						problems, _ := runPreset(t, &c, broken, s)
 						noticed += s.name + ": " + strings.Join(problems, "\n") + "\n"
 					}
 				}

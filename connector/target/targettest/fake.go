@@ -218,7 +218,11 @@ func (f *Fake) serve(w http.ResponseWriter, r *http.Request, route *Route) {
 	case Text:
 		content = []byte(b)
 	default:
-		content, _ = json.Marshal(b) // made of what JSON can say
+		var text bytes.Buffer
+		e := json.NewEncoder(&text)
+		e.SetEscapeHTML(false)
+		_ = e.Encode(b) // made of what JSON can say
+		content = bytes.TrimSpace(text.Bytes())
 		w.Header().Set("Content-Type", "application/json")
 	}
 	x.Answer = content

@@ -193,7 +193,7 @@ func freshdeskEntries(f *Fake) (entries []Entry) {
 			ID: t.ID, Call: Said(Get(custom, "cf_call_uuid")), Contact: Said(t.Fields["requester_id"]), Owner: Said(t.Fields["responder_id"]),
 			Status: fmt.Sprintf("%s %s", Said(t.Fields["status"]), Said(Get(custom, "cf_call_outcome"))),
 			Phone:  Said(t.Fields["subject"]), Recording: Said(Get(custom, "cf_recording")), Talk: -1,
-			Text: Said(t.Fields["subject"]) + "\n" + Said(t.Fields["description"]) ,
+			Text: Said(t.Fields["subject"]) + "\n" + Said(t.Fields["description"]),
 		}
 		for _, n := range f.All(freshdeskNotes) {
 			if n.Fields["ticket_id"] == t.Number() {

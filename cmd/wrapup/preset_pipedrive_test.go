@@ -1,0 +1,34 @@
+package main
+
+import (
+	"time"
+
+	"wrapup/connector"
+	"wrapup/connector/target/targettest"
+)
+
+func pipedriveCases() []presetCase {
+	return []presetCase{{
+		preset:      "pipedrive",
+		api:         targettest.Pipedrive,
+		destination: "url: http://api.pipedrive.com\nauth: {header: {name: x-api-token, value: " + targettest.Credential + "}}",
+		agents:      "username,pipedrive_user\njdoe," + targettest.PipedriveUser + "\n",
+		statuses: map[connector.Outcome]string{
+			connector.OutcomeConnected: "call, done", connector.OutcomeAbandoned: "call, done", connector.OutcomeUnanswered: "call, done",
+		},
+		outcomeInText: true,
+		owner:         targettest.PipedriveUser,
+		nobody:        targettest.PipedriveSelf,
+		start:         time.Minute,
+		talk:          time.Minute,
+		writes:        1,
+		refuse:        "duration",
+		says:          "Validation failed: duration: is not valid",
+		breaks: []presetBreak{
+			{"seconds instead of minutes", `      duration: "${hhmm(call.talk_seconds)}"`, `      duration: "${json(seconds(call.talk_seconds))}"`, "expected a duration in the form HH:MM"},
+			{"no uuid", `      public_description: "${call.call_id}"` + "\n", "", "0 entries carry the call's uuid"},
+			{"fractions of seconds", "rfc3339_seconds(call.occurred_at)", "rfc3339(call.occurred_at)", "RFC 3339 without fractions"},
+			{"whoever the search finds first", "? sole(response.body.data.items).item.id : null", "|| true ? response.body.data.items[0].item.id : null", "somebody who has another number"},
+		},
+	}}
+}
