@@ -137,7 +137,8 @@ func (l *loader) unknownMapping(at, name string, files []string) {
 	if meant != "" {
 		meant = fmt.Sprintf(" (did you mean %q?)", meant)
 	}
-	l.errorf(at, "unknown mapping %q%s: there are %s", name, meant, strings.Join(known, ", "))
+	l.errorf(at, "unknown mapping %q%s: there are %s, and the presets (wrapup mappings list)", name, meant,
+		strings.Join(slices.Sorted(slices.Values(append(slices.Clone(files), recordMapping))), ", "))
 }
 
 // mappingSource gives the text of a mapping and the name of its file: what is in mappings_dir before a preset of that

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -39,12 +40,7 @@ func everyMapping(t testing.TB) map[string]*Mapping {
 	t.Helper()
 	all := map[string]*Mapping{}
 	add := func(name string, src []byte) {
-		m, problems := Compile(name, src, Options{URL: "https://crm.example.com",
-			Params:  map[string]map[string]any{"odoo.yaml": {"db": "x", "uid": 1}, "glpi.yaml": {"externalid_option": 1}}[name],
-			Secrets: map[string]map[string]string{"odoo.yaml": {"api_key": "x"}, "glpi.yaml": {"user_token": "x", "app_token": "y"}, "request-tracker": {"token": "x"}}[name],
-			ReadFile: func(name string) ([]byte, error) {
-				return os.ReadFile(filepath.Join("testdata", "examples", name))
-			}})
+		m, problems := Compile(name, src, whatItNeeds(t, src))
 		require.NoError(t, problems.Err())
 		all[name] = m
 	}
@@ -60,6 +56,35 @@ func everyMapping(t testing.TB) map[string]*Mapping {
 		add(name, src)
 	}
 	return all
+}
+
+// whatItNeeds gives a mapping all that it asks its destination for.
+func whatItNeeds(t testing.TB, src []byte) Options {
+	t.Helper()
+	s, problems := Summarize("mapping.yaml", src)
+	require.NoError(t, problems.Err())
+	o := Options{URL: "https://crm.example.com", Params: map[string]any{}, Secrets: map[string]string{}}
+	for _, p := range s.Params {
+		if p.Required {
+			o.Params[p.Name] = map[string]any{"int": 1}[p.Type]
+			if o.Params[p.Name] == nil {
+				o.Params[p.Name] = "x"
+			}
+		}
+	}
+	for _, name := range s.Secrets {
+		o.Secrets[name] = "x"
+	}
+	o.ReadFile = func(string) ([]byte, error) { // a table with whatever columns the mapping names
+		columns, row := "", ""
+		for _, m := range regexp.MustCompile(`\b(?:key|value): *(\w+)`).FindAllSubmatch(src, -1) {
+			if !slices.Contains(strings.Split(columns, ","), string(m[1])) {
+				columns, row = columns+","+string(m[1]), row+",7"
+			}
+		}
+		return []byte(strings.TrimPrefix(columns, ",") + "\n" + strings.TrimPrefix(row, ",") + "\n"), nil
+	}
+	return o
 }
 
 // refusedShape stands for a request that couldn't be rendered.

@@ -36,18 +36,17 @@ func (a *app) mappings() *cobra.Command {
 func (a *app) mappingsList(dir *string) *cobra.Command {
 	format := output("text")
 	c := &cobra.Command{
-		Use:   "list",
+		Use:   "list [NAME…]",
 		Short: "List the presets and the mappings of your own",
-		Long: `List shows each mapping that a destination can use: where it comes from, the requests that it makes, what a
-destination has to give it, and what keeps it from logging a call twice.`,
-		Example: "  wrapup mappings list\n  wrapup mappings list -o json | jq -r '.[].name'",
-		Args:    args(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error {
+		Long: `List shows each mapping that a destination can use: where it comes from, the requests that it makes, what what
+it needs, what keeps it from logging a call twice, and how it was proven.`,
+		Example: "  wrapup mappings list\n  wrapup mappings list hubspot pipedrive\n  wrapup mappings list -o json | jq -r '.[] | [.name, .about.proven] | @tsv'",
+		RunE: func(c *cobra.Command, names []string) error {
 			l, err := a.library(*dir)
 			if err != nil {
 				return err
 			}
-			list, err := l.all()
+			list, err := l.all(names)
 			if err != nil {
 				return err
 			}
@@ -169,8 +168,7 @@ func (l *library) find(name string) (*foundMapping, error) {
 	if src, ok := mappings.Preset(name); ok {
 		return &foundMapping{name, "presets/" + name + mappingSuffix, "preset", src}, nil
 	}
-	known := l.names()
-	return nil, fmt.Errorf("unknown mapping %q%s: there are %s", name, problem.Suggest(name, known), strings.Join(known, ", "))
+	return nil, fmt.Errorf("unknown mapping %q%s: wrapup mappings list says which there are", name, problem.Suggest(name, l.names()))
 }
 
 func (l *library) names() []string {
@@ -237,9 +235,13 @@ type listedMapping struct {
 	Problems problem.Problems `json:"problems,omitempty"`
 }
 
-func (l *library) all() ([]listedMapping, error) {
+// all gives those of these names; without any, all that there are.
+func (l *library) all(names []string) ([]listedMapping, error) {
 	var list []listedMapping
-	for _, name := range l.names() {
+	if len(names) == 0 {
+		names = l.names()
+	}
+	for _, name := range names {
 		found, err := l.find(name)
 		if err != nil {
 			return nil, err
@@ -360,7 +362,9 @@ func provenInWords(proven string) string {
 // doublesInWords says what keeps a mapping from logging a call twice.
 func doublesInWords(s *mappings.Summary) string {
 	if s.About != nil && s.About.Doubles != "" {
-		return printable(s.About.Doubles)
+		own := *s
+		own.About = nil
+		return printable(s.About.Doubles) + "\n           " + doublesInWords(&own)
 	}
 	var sure, parts []string
 	seen := map[string]bool{}

@@ -34,6 +34,8 @@ type presetCase struct {
 	newContact bool
 	// start and talk are how exact the two times are; 0 is a second, and never says that there is no place for it.
 	start, talk time.Duration
+	// delay is how long the mapping itself holds a call (wait).
+	delay time.Duration
 	// writes is how many requests that change something the first delivery makes.
 	writes int
 	// parks says that the system has no means against doubles: after a lost answer to the first write the call is parked.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"wrapup/connector"
 	"wrapup/connector/target/targettest"
 )
@@ -29,6 +31,7 @@ func freshdeskCases() []presetCase {
 	}
 	callbacks := calls
 	callbacks.preset, callbacks.agents, callbacks.owner, callbacks.talk = "freshdesk-callbacks", "", "", never
+	callbacks.delay = 2 * time.Minute
 	callbacks.only = connector.OutcomeAbandoned
 	callbacks.statuses = map[connector.Outcome]string{connector.OutcomeAbandoned: "2 abandoned", connector.OutcomeConnected: "5 connected"}
 	callbacks.cant = map[string]string{"an agent who isn't in the table": "no agent was on an abandoned call"}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,9 @@ func presetScenarios(c *presetCase) []presetScenario {
 		{"rate limit", rateLimit, false, false},
 		{"a field refused", fieldRefused, false, false},
 		{"a later revision", lateRevision, true, false},
+	}
+	if slices.ContainsFunc(c.api().Routes, func(r targettest.Route) bool { return r.Open }) {
+		list = append(list, presetScenario{"a token that ends before its time", staleToken, false, false})
 	}
 	for n := range c.writes {
 		list = append(list, presetScenario{fmt.Sprintf("lost answer %d", n+1), func(r *presetRun) { r.lostAnswer(n + 1) }, n == 0, false})
@@ -232,6 +236,20 @@ func expiredCredential(r *presetRun) {
 		r.done(call)
 		r.entry(call)
 	}
+}
+
+// staleToken ends the access token while the credentials stay good: another one is had, without a pause.
+func staleToken(r *presetRun) {
+	one := r.call(r.c.usual())
+	r.finish(one)
+	r.wait(long)
+	r.done(one)
+	r.fake.Stale()
+	two := r.call(r.c.usual())
+	r.finish(two)
+	r.wait(r.c.delay + time.Minute)
+	r.done(two)
+	r.entry(two)
 }
 
 func rateLimit(r *presetRun) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"wrapup/connector"
 	"wrapup/connector/target/targettest"
@@ -35,6 +36,7 @@ func zendeskCases() []presetCase {
 	callbacks.closer = targettest.ZendeskOther
 	callbacks.destination = fmt.Sprintf("url: http://acme.zendesk.com\nauth: {basic: {user: %s, password: %s}}\nparams: {assignee: %s, outcome_field: %s}",
 		targettest.ZendeskUser, targettest.Credential, targettest.ZendeskOther, targettest.ZendeskOutcome)
+	callbacks.delay = 2 * time.Minute
 	callbacks.only = connector.OutcomeAbandoned
 	callbacks.statuses = map[connector.Outcome]string{connector.OutcomeAbandoned: "new abandoned", connector.OutcomeConnected: "solved connected"}
 	callbacks.cant = map[string]string{"an agent who isn't in the table": "no agent was on an abandoned call"}

@@ -111,12 +111,12 @@ func exchanges(log []targettest.Exchange) string {
 	seen := map[string]bool{}
 	for _, x := range log {
 		fmt.Fprintf(&b, "%s %s\n", x.Method, x.Path)
-		if same := x.Path + x.Query.Encode() + string(x.Body); seen[x.Method+same] && len(same) > len(x.Path) {
+		same := x.Method + x.Query.Encode() + string(x.Body) + x.Path
+		if seen[same] && len(x.Query)+len(x.Body) > 0 {
 			fmt.Fprintf(&b, "  (as before)\n<- %d\n\n", x.Status)
 			continue
-		} else {
-			seen[x.Method+same] = true
 		}
+		seen[same] = true
 		for _, name := range slices.Sorted(maps.Keys(x.Query)) {
 			for _, v := range x.Query[name] {
 				fmt.Fprintf(&b, "  ? %s = %s\n", name, v)

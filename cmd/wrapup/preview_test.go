@@ -70,11 +70,17 @@ func TestPreviewOfEveryMapping(t *testing.T) {
 	all = append(append(all, files...), mappings.Presets()...)
 	for _, m := range append(all, "record") {
 		args := []string{"preview", "--mapping", m, "--config", "nowhere.yaml"}
-		switch filepath.Base(m) {
-		case "odoo.yaml":
-			args = append(args, "--param", "db=crm", "--param", "uid=7")
-		case "glpi.yaml":
-			args = append(args, "--param", "externalid_option=7")
+		src, preset := mappings.Preset(m)
+		if !preset && m != "record" {
+			src, err = os.ReadFile(m)
+			require.NoError(t, err)
+		}
+		if s, _ := mappings.Summarize(m, src); s != nil {
+			for _, p := range s.Params {
+				if p.Required {
+					args = append(args, "--param", p.Name+"=7")
+				}
+			}
 		}
 		for _, more := range [][]string{nil, {"--nothing-found"}, {"-o", "json"}} {
 			out, errs, code := wrapup(t, append(args, more...)...)

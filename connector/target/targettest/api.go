@@ -47,6 +47,8 @@ type Route struct {
 	Fields, Query []Field
 	// Drops says that unknown fields of the body are dropped without a word; else they are refused.
 	Drops bool
+	// Open says that it takes no credential, or its own: a route that gives out tokens.
+	Open bool
 	// Write says that it changes something: its answer may be lost.
 	Write bool
 	// Do does it. The body has passed the rules.
@@ -67,7 +69,7 @@ type Field struct {
 // Request is a request that has come in.
 type Request struct {
 	*http.Request
-	// Raw is the body, JSON what it says (a map, a list), nil if there is none.
+	// Raw is the body, JSON what it says (a map, a list; a form is a map of texts), nil if there is none.
 	Raw  []byte
 	JSON any
 }

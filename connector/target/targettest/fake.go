@@ -254,7 +254,7 @@ func (f *Fake) answer(r *Request, route *Route, x *Exchange) Reply {
 		x.Problems = []Problem{{Unknown, r.Method + " " + r.URL.Path, "is no address of this API", nil}}
 		return f.API.NotFound
 	}
-	if !f.API.Knows(f, r.Request) || f.expired {
+	if !route.Open && (f.expired || !f.API.Knows(f, r.Request)) {
 		return f.API.Unauthorized
 	}
 	media := route.Media
@@ -268,14 +268,27 @@ func (f *Fake) answer(r *Request, route *Route, x *Exchange) Reply {
 		}
 	}
 	problems := route.brokenQuery(r.URL.Query())
-	if media == "application/json" || strings.HasSuffix(media, "+json") {
+	switch {
+	case media == "application/x-www-form-urlencoded":
+		form, err := url.ParseQuery(string(r.Raw))
+		if err != nil {
+			problems = append(problems, Problem{Invalid, "body", "is no form: " + err.Error(), nil})
+			break
+		}
+		fields := map[string]any{}
+		for name := range form {
+			fields[name] = form.Get(name)
+		}
+		r.JSON = fields
+		problems = append(problems, route.broken(r.JSON, f.refuse)...)
+	case media == "application/json" || strings.HasSuffix(media, "+json"):
 		d := json.NewDecoder(bytes.NewReader(r.Raw))
 		d.UseNumber()
 		if err := d.Decode(&r.JSON); err != nil {
 			problems = append(problems, Problem{Invalid, "body", "is no JSON: " + err.Error(), nil})
-		} else {
-			problems = append(problems, route.broken(r.JSON, f.refuse)...)
+			break
 		}
+		problems = append(problems, route.broken(r.JSON, f.refuse)...)
 	}
 	x.Problems = problems
 	if len(problems) > 0 {

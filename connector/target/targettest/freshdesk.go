@@ -82,7 +82,7 @@ func freshdeskFields(create bool) []Field {
 }
 
 // freshdeskInvalid is the shape of #error: a list of fields with a code each.
-func freshdeskInvalid(route *Route, problems []Problem) Reply {
+func freshdeskInvalid(_ *Route, problems []Problem) Reply {
 	errors := []any{}
 	for _, p := range problems {
 		message, code := p.What, "invalid_value"

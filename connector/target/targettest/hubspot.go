@@ -132,9 +132,9 @@ func hubspotInvalid(_ *Route, problems []Problem) Reply {
 func hubspotSearch(f *Fake, r *Request) Reply {
 	found := []any{}
 	for _, c := range f.Searched(Contacts) {
-		for _, g := range r.Map()["filterGroups"].([]any) { // any of the groups, each filter in it
+		for _, g := range listOf(r.Map()["filterGroups"]) { // any of the groups, each filter in it
 			all := true
-			for _, filter := range Get(g, "filters").([]any) {
+			for _, filter := range listOf(Get(g, "filters")) {
 				all = all && Get(filter, "operator") == "EQ" && c.Fields[Said(Get(filter, "propertyName"))] == Get(filter, "value")
 			}
 			if all {
@@ -152,8 +152,8 @@ func hubspotSearch(f *Fake, r *Request) Reply {
 
 func hubspotUpsert(f *Fake, r *Request) Reply {
 	results := []any{}
-	for _, in := range r.Map()["inputs"].([]any) {
-		id, properties := Said(Get(in, "id")), Get(in, "properties").(map[string]any)
+	for _, in := range listOf(r.Map()["inputs"]) {
+		id, properties := Said(Get(in, "id")), mapOf(Get(in, "properties"))
 		if Get(in, "idProperty") == nil {
 			return Reply{Status: 400, Body: map[string]any{"status": "error", "category": "VALIDATION_ERROR", "correlationId": hubspotCorrelation,
 				"message": "idProperty is required for upsert; hs_object_id is not supported"}} // calls v3 spec
@@ -177,7 +177,7 @@ func hubspotUpdate(f *Fake, r *Request) Reply {
 	if c == nil {
 		return f.API.NotFound
 	}
-	c.Merge(r.Map()["properties"].(map[string]any))
+	c.Merge(mapOf(r.Map()["properties"]))
 	return Reply{Status: 200, Body: map[string]any{"id": c.ID, "properties": c.Fields, "archived": false}}
 }
 

@@ -224,6 +224,19 @@ func Get(v any, path ...string) any {
 	return v
 }
 
+// mapOf and listOf are a value as a map, or a list; empty if it is none.
+func mapOf(v any) map[string]any {
+	if m, ok := v.(map[string]any); ok {
+		return m
+	}
+	return map[string]any{}
+}
+
+func listOf(v any) []any {
+	list, _ := v.([]any)
+	return list
+}
+
 // Said is a value as a text: a number as it is written, "" for nil.
 func Said(v any) string {
 	switch v := v.(type) {

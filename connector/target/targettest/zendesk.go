@@ -91,10 +91,10 @@ func zendeskInvalid(_ *Route, problems []Problem) Reply {
 	details := map[string]any{}
 	for _, p := range problems {
 		what, code := p.What, "InvalidValue"
-		switch {
-		case p.Kind == Missing:
+		switch p.Kind {
+		case Missing:
 			what, code = "cannot be blank", "BlankValue"
-		case p.Kind == Refused:
+		case Refused:
 			what = "is not included in the list"
 		}
 		name := strings.ToUpper(p.Last()[:1]) + p.Last()[1:]
@@ -142,7 +142,7 @@ func zendeskCreate(f *Fake, r *Request) Reply {
 		return Reply{Status: 201, Header: map[string]string{"x-idempotency-lookup": "hit"},
 			Body: map[string]any{"ticket": shown(f.Find(zendeskTickets, Said(k.Fields["ticket"])))}}
 	}
-	t := r.Map()["ticket"].(map[string]any)
+	t := mapOf(r.Map()["ticket"])
 	if reply := zendeskBase(t); reply != nil {
 		return *reply
 	}
@@ -178,7 +178,7 @@ func zendeskUpdate(f *Fake, r *Request) Reply {
 	if t == nil {
 		return f.API.NotFound
 	}
-	changes := r.Map()["ticket"].(map[string]any)
+	changes := mapOf(r.Map()["ticket"])
 	if list, ok := changes["custom_fields"].([]any); ok { // those that aren't named keep their values
 		for _, old := range listOf(t.Fields["custom_fields"]) {
 			if !slices.ContainsFunc(list, func(v any) bool { return Get(v, "id") == Get(old, "id") }) {
@@ -196,11 +196,6 @@ func zendeskUpdate(f *Fake, r *Request) Reply {
 		return *reply
 	}
 	return Reply{Status: 200, Body: map[string]any{"ticket": shown(t)}}
-}
-
-func listOf(v any) []any {
-	list, _ := v.([]any)
-	return list
 }
 
 func zendeskEntries(f *Fake) (entries []Entry) {
