@@ -44,6 +44,8 @@ type presetCase struct {
 	refuse, says string
 	// cant are the scenarios that don't apply, by name, and why.
 	cant map[string]string
+	// extra are scenarios that only this preset has.
+	extra []presetScenario
 	// breaks are mistakes that the suite must notice.
 	breaks []presetBreak
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"time"
 
 	"wrapup/connector"
@@ -24,6 +25,22 @@ func pipedriveCases() []presetCase {
 		writes:        1,
 		refuse:        "duration",
 		says:          "Validation failed: duration: is not valid",
+		extra: []presetScenario{{"more activities than a list holds", func(r *presetRun) {
+			r.fake.Lose(1)
+			call := r.call(connector.OutcomeConnected)
+			r.finish(call)
+			r.wait(time.Second)
+			for range 500 {
+				r.fake.Keep(targettest.PipedriveActivities, map[string]any{"subject": "Somebody else's"})
+			}
+			r.wait(long)
+			if d := r.delivery(call); d.State != connector.DeliveryDead || !strings.Contains(d.Reason, "more than 500 activities") {
+				r.fail("it is %s: %s", d.State, d.Reason)
+			}
+			if n := len(r.fake.Entries()); n != 501 {
+				r.fail("%d activities, not 501", n)
+			}
+		}, false, false}},
 		breaks: []presetBreak{
 			{"seconds instead of minutes", `      duration: "${hhmm(call.talk_seconds)}"`, `      duration: "${json(seconds(call.talk_seconds))}"`, "expected a duration in the form HH:MM"},
 			{"no uuid", `      public_description: "${call.call_id}"` + "\n", "", "0 entries carry the call's uuid"},

@@ -34,9 +34,11 @@ func presetScenarios(c *presetCase) []presetScenario {
 		{"a number that looks alike", alikeContact, false, false},
 		{"an agent who isn't in the table", unmappedAgent, false, true},
 		{"expired credential", expiredCredential, false, false},
-		{"rate limit", rateLimit, false, false},
+		{"rate limit", func(r *presetRun) { r.rateLimit(r.fake.Limit) }, false, false},
+		{"rate limit at the write", func(r *presetRun) { r.rateLimit(r.fake.LimitWrites) }, false, false},
 		{"a field refused", fieldRefused, false, false},
 		{"a later revision", lateRevision, true, false},
+		{"a later revision whose answer is lost", func(r *presetRun) { r.revised(1) }, false, false},
 	}
 	if slices.ContainsFunc(c.api().Routes, func(r targettest.Route) bool { return r.Open }) {
 		list = append(list, presetScenario{"a token that ends before its time", staleToken, false, false})
@@ -44,7 +46,7 @@ func presetScenarios(c *presetCase) []presetScenario {
 	for n := range c.writes {
 		list = append(list, presetScenario{fmt.Sprintf("lost answer %d", n+1), func(r *presetRun) { r.lostAnswer(n + 1) }, n == 0, false})
 	}
-	return list
+	return append(list, c.extra...)
 }
 
 // logged delivers a call whose number so many contacts have.
@@ -252,16 +254,21 @@ func staleToken(r *presetRun) {
 	r.entry(two)
 }
 
-func rateLimit(r *presetRun) {
+func (r *presetRun) rateLimit(limit func(n int, patience time.Duration)) {
 	const patience = 95 * time.Second
-	r.fake.Limit(1, patience)
+	limit(1, patience)
 	call := r.call(r.c.usual())
 	r.finish(call)
 	r.wait(long)
 	r.done(call)
 	r.entry(call)
-	if log := r.fake.Log(); len(log) > 1 && r.fake.API.Asks && log[1].At.Sub(log[0].At) < patience {
-		r.fail("asked again after %s, which is sooner than %s", log[1].At.Sub(log[0].At), patience)
+	log := r.fake.Log()
+	at := slices.IndexFunc(log, func(x targettest.Exchange) bool { return x.Status/100 != 2 })
+	switch {
+	case at < 0 || at+1 == len(log):
+		r.fail("it was not limited, or not asked again")
+	case r.fake.API.Asks && log[at+1].At.Sub(log[at].At) < patience:
+		r.fail("asked again after %s, which is sooner than %s", log[at+1].At.Sub(log[at].At), patience)
 	}
 }
 
@@ -284,7 +291,10 @@ func fieldRefused(r *presetRun) {
 
 // lateRevision is a recording and a corrected time that come late; or, where only abandoned calls are logged, that it was
 // connected after all.
-func lateRevision(r *presetRun) {
+func lateRevision(r *presetRun) { r.revised(0) }
+
+// revised is lateRevision where the answer to the n-th write of the update is lost, if n isn't 0.
+func (r *presetRun) revised(lose int) {
 	known := r.fake.Know(presetPhone, 1)
 	first := r.call(r.c.usual())
 	first.RecordingURL = ""
@@ -296,8 +306,9 @@ func lateRevision(r *presetRun) {
 	if first.TalkSeconds.Known {
 		second.TalkSeconds = connector.KnownSpan(187e6)
 	}
+	r.fake.Lose(lose)
 	r.amend(&second)
-	r.wait(long)
+	r.wait(2 * long)
 	r.done(&second)
 	if e := r.entry(&second); e != nil {
 		r.contact(e, known)

@@ -51,6 +51,7 @@ type Fake struct {
 	log      []Exchange
 	expired  bool
 	limited  int
+	writes   bool // only writes are limited
 	patience time.Duration
 	lose     int // the write whose answer is lost, counted from 1; 0 is none
 	refuse   string
@@ -76,7 +77,12 @@ func (f *Fake) Stale() { f.set(func() { f.tokens++ }) }
 
 // Limit answers the next n requests that the limit is reached, and asks for so much patience.
 func (f *Fake) Limit(n int, patience time.Duration) {
-	f.set(func() { f.limited, f.patience = n, patience })
+	f.set(func() { f.limited, f.writes, f.patience = n, false, patience })
+}
+
+// LimitWrites is Limit for the next n requests that would change something.
+func (f *Fake) LimitWrites(n int, patience time.Duration) {
+	f.set(func() { f.limited, f.writes, f.patience = n, true, patience })
 }
 
 // Lose does the n-th write from now on, and cuts the connection instead of answering.
@@ -94,6 +100,11 @@ func (f *Fake) Know(phone string, n int) (ids []string) {
 		}
 	})
 	return ids
+}
+
+// Keep puts a record there that somebody else has made.
+func (f *Fake) Keep(collection string, fields map[string]any) {
+	f.set(func() { f.Add(collection, fields) })
 }
 
 // Log is what was asked so far.
@@ -246,7 +257,7 @@ func (f *Fake) serve(w http.ResponseWriter, r *http.Request, route *Route) {
 
 // answer finds the first thing that is wrong with a request, in the order in which servers look; else it does what is asked.
 func (f *Fake) answer(r *Request, route *Route, x *Exchange) Reply {
-	if f.limited > 0 {
+	if f.limited > 0 && (!f.writes || x.Write) {
 		f.limited--
 		return f.API.Busy(f.patience)
 	}

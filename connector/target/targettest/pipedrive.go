@@ -13,7 +13,7 @@ import (
 const (
 	PipedriveUser       = "7"
 	PipedriveSelf       = "1" // whose token it is
-	pipedriveActivities = "activities"
+	PipedriveActivities = "activities"
 )
 
 // Pipedrive is version 2 of Pipedrive's API, as far as activities go.
@@ -112,11 +112,11 @@ func pipedriveAdd(f *Fake, r *Request) Reply {
 			return f.API.Invalid(nil, []Problem{{Invalid, "participants", "no such person", nil}})
 		}
 	}
-	return pipedriveDone(201, f.Add(pipedriveActivities, a))
+	return pipedriveDone(201, f.Add(PipedriveActivities, a))
 }
 
 func pipedriveUpdate(f *Fake, r *Request) Reply {
-	a := f.Find(pipedriveActivities, r.PathValue("id"))
+	a := f.Find(PipedriveActivities, r.PathValue("id"))
 	if a == nil {
 		return f.API.NotFound
 	}
@@ -135,7 +135,7 @@ func pipedriveList(f *Fake, r *Request) Reply {
 	if err != nil {
 		limit = 100
 	}
-	for _, a := range f.All(pipedriveActivities) {
+	for _, a := range f.All(PipedriveActivities) {
 		if owner := q.Get("owner_id"); !a.At.Before(since) && (owner == "" || owner == Said(a.Fields["owner_id"])) {
 			data = append(data, shown(a))
 		}
@@ -151,7 +151,7 @@ func pipedriveList(f *Fake, r *Request) Reply {
 }
 
 func pipedriveEntries(f *Fake) (entries []Entry) {
-	for _, a := range f.All(pipedriveActivities) {
+	for _, a := range f.All(PipedriveActivities) {
 		e := Entry{
 			ID: a.ID, Call: Said(a.Fields["public_description"]), Owner: Said(a.Fields["owner_id"]), Talk: -1,
 			Status: Said(a.Fields["type"]), Phone: Said(a.Fields["subject"]), Recording: Said(a.Fields["note"]),

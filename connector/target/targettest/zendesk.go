@@ -51,7 +51,7 @@ func Zendesk() *API {
 			{Method: "GET", Path: "/api/v2/users/search", Doc: "ticketing/users/users, search users; 100 a page",
 				Query: []Field{{Name: "query", Is: Like(`^(role:end-user )?phone:\S+$`, "a query such as phone:+49…")}, {Name: "external_id"}, {Name: "per_page"}, {Name: "page"}},
 				Do:    zendeskUsers},
-			{Method: "GET", Path: "/api/v2/tickets", Doc: "tickets, list tickets: external_id lists those that have it; it is read from the database, not from the search",
+			{Method: "GET", Path: "/api/v2/tickets", Doc: "tickets, list tickets: external_id lists those that have it; whether it trails behind isn't said (mem: it doesn't)",
 				Query: []Field{{Name: "external_id"}, {Name: "per_page"}, {Name: "page"}}, Do: zendeskList},
 			{Method: "POST", Path: "/api/v2/tickets", Doc: "tickets, create ticket; unknown attributes are ignored", Write: true, Drops: true,
 				Fields: zendeskFields(true), Do: zendeskCreate},
