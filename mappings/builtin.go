@@ -2,6 +2,7 @@ package mappings
 
 import (
 	"embed"
+	"slices"
 	"strings"
 
 	"wrapup/mappings/source"
@@ -54,5 +55,6 @@ func Presets() []string {
 			names = append(names, name)
 		}
 	}
+	slices.Sort(names) // their files are in another order: '-' comes before '.'
 	return names
 }

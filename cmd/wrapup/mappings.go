@@ -364,7 +364,11 @@ func doublesInWords(s *mappings.Summary) string {
 	if s.About != nil && s.About.Doubles != "" {
 		own := *s
 		own.About = nil
-		return printable(s.About.Doubles) + "\n           " + doublesInWords(&own)
+		words := printable(s.About.Doubles)
+		if parts := doublesInWords(&own); strings.Contains(parts, "parks") {
+			words += "\n           " + parts // what it says of itself may not leave that out
+		}
+		return words
 	}
 	var sure, parts []string
 	seen := map[string]bool{}
