@@ -249,7 +249,7 @@ func staleToken(r *presetRun) {
 	r.fake.Stale()
 	two := r.call(r.c.usual())
 	r.finish(two)
-	r.wait(r.c.delay + time.Minute)
+	r.wait(r.c.delay + 10*time.Second)
 	r.done(two)
 	r.entry(two)
 }

@@ -145,14 +145,15 @@ func exchanges(log []targettest.Exchange) string {
 	if len(log) == 0 {
 		b.WriteString("(nothing is sent)\n\n")
 	}
-	return b.String()
+	return strings.ReplaceAll(b.String(), targettest.Credential, "***")
 }
 
+// hiddenCredential is a header without the secret in it.
 func hiddenCredential(name string, header http.Header) string {
 	v := strings.Join(header[name], " | ")
 	if name == "Authorization" {
 		scheme, _, _ := strings.Cut(v, " ")
 		return scheme + " ***"
 	}
-	return strings.ReplaceAll(v, targettest.Credential, "***")
+	return v
 }
