@@ -41,6 +41,10 @@ fuzz: ## Give each fuzz target its minutes, one after the other (FUZZTIME=5m)
 		done; \
 	done
 
+.PHONY: bench
+bench: build ## Measure what wrapup can take on this machine
+	@$(BIN)/wrapup bench
+
 .PHONY: vet
 vet: ## Run go vet
 	go vet ./...

@@ -33,6 +33,7 @@ var may = map[string][]string{
 	"connector/deliver":           {"connector", "connector/target", "mappings", "outbox"},
 	"connector/admin":             {"connector", "outbox"},
 	"connector/simulate":          {"connector"},
+	"connector/bench":             {"connector", "connector/correlate", "connector/nxcloud", "outbox"},
 }
 
 // everything is what only commands may import.
