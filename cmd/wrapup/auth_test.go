@@ -122,6 +122,9 @@ func (g *granter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !known || used >= g.limit:
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = fmt.Fprintf(w, `{"error":"the token %s is no good"}`, token)
+	case r.Method == http.MethodGet: // a lookup, whose answer repeats what it was sent
+		g.uses[token]++
+		_, _ = fmt.Fprintf(w, `{"id":"c-77","for":%q}`, token)
 	case g.refuse:
 		w.WriteHeader(http.StatusUnprocessableEntity)
 		_, _ = fmt.Fprintf(w, `{"error":"not for %s"}`, token)

@@ -44,9 +44,18 @@ func (v *veil) add(secret, name string) {
 	slices.SortStableFunc(v.forms, func(a, b veiled) int { return cmp.Compare(len(b.form), len(a.form)) })
 }
 
+// over gives the text without secrets. Each is first replaced by a mark, a character for private use: one secret may be a part
+// of the name of another ("id").
 func (v *veil) over(text string) string {
-	for _, f := range v.forms {
-		text = strings.ReplaceAll(text, f.form, f.name)
+	mark := func(i int) string { return string(rune(0xF0000 + i)) }
+	for i := range v.forms { // what looks like a mark already is none of ours
+		text = strings.ReplaceAll(text, mark(i), "\uFFFD")
+	}
+	for i, f := range v.forms {
+		text = strings.ReplaceAll(text, f.form, mark(i))
+	}
+	for i, f := range v.forms {
+		text = strings.ReplaceAll(text, mark(i), f.name)
 	}
 	return text
 }
