@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -67,7 +68,7 @@ func (t *Tokens) refused(a *Answer, refresh string) reply {
 	case a.Status >= 300 && a.Status < 400:
 		v.Reason += toWhere(a.Header) + ": redirects are not followed; set the address that it points at"
 	case code != "":
-		v.Reason += ": " + t.mask(sentence)
+		v.Reason += ": " + shortened(t.mask(sentence)) // in this order: half a secret would not be known again
 	case a.Status >= 200 && a.Status < 300:
 		v.Reason += " without a token in it"
 	}
@@ -79,12 +80,28 @@ func (t *Tokens) refused(a *Answer, refresh string) reply {
 	}
 	r := reply{err: &TokenError{Verdict: v}}
 	switch {
-	case code != "": // RFC 6749, section 5.2: it was not exchanged
+	case code != "" && (a.Status < 500 || saysOAuth(code)): // it was not exchanged
 	case a.Status >= 300 && a.Status < 500, a.Status == http.StatusServiceUnavailable:
 	default: // a 2xx that can't be read, a 500 in the middle, a 502 of a proxy that lost the answer
 		r.spent = true
 	}
 	return r
+}
+
+// saysOAuth says that an error is an authorization server's own, which knows what it did (RFC 6749, sections 5.2 and 4.1.2.1).
+// Frameworks and gateways write their own trouble in JSON that looks alike: {"status":502,"error":"Bad Gateway"}.
+func saysOAuth(code string) bool {
+	return slices.Contains([]string{"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
+		"invalid_scope", "access_denied", "server_error", "temporarily_unavailable"}, code)
+}
+
+// shortened cuts a sentence where nobody would read on.
+func shortened(s string) string {
+	const most = 300
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
 }
 
 // parseToken reads an answer as RFC 6749, section 5.1, has it.
@@ -117,13 +134,9 @@ func oauthError(body []byte) (code, sentence string) {
 	if code == "" {
 		return "", ""
 	}
-	const most = 300
 	sentence = code
 	if e.Description != "" {
 		sentence += ": " + e.Description
-	}
-	if r := []rune(sentence); len(r) > most {
-		sentence = string(r[:most]) + "…"
 	}
 	return code, sentence
 }

@@ -205,14 +205,16 @@ func TestTokenErrors(t *testing.T) {
 	}{
 		`{"error":"invalid_code"}`: {Down, "answered 200 OK: invalid_code"},
 		`400 {"error":"invalid_client","error_description":"hu&sh is not the secret of id, nor is hu%26sh"}`: {Down, "answered 400 Bad Request: invalid_client: *** is not the secret of id, nor is ***"},
-		`401 {"error":{"message":"no"}}`: {Down, "answered 401 Unauthorized: error"},
-		`400 `:                           {Down, "answered 400 Bad Request"},
-		`{}`:                             {Down, "answered 200 OK without a token in it"},
-		`{"access_token":""}`:            {Down, "without a token"},
-		`<html>`:                         {Down, "without a token"},
-		`429 {"error":"slow_down"}`:      {Retry, "answered 429 Too Many Requests: slow_down"},
-		`503 `:                           {Retry, "answered 503"},
-		`500 `:                           {Retry, "answered 500"},
+		// What is too long is cut, but no secret in half.
+		`400 {"error":"no","error_description":"` + strings.Repeat("x", 293) + `hu&sh"}`: {Down, "xx***"},
+		`401 {"error":{"message":"no"}}`:                                                 {Down, "answered 401 Unauthorized: error"},
+		`400 `:                                                                           {Down, "answered 400 Bad Request"},
+		`{}`:                                                                             {Down, "answered 200 OK without a token in it"},
+		`{"access_token":""}`:                                                            {Down, "without a token"},
+		`<html>`:                                                                         {Down, "without a token"},
+		`429 {"error":"slow_down"}`:                                                      {Retry, "answered 429 Too Many Requests: slow_down"},
+		`503 `:                                                                           {Retry, "answered 503"},
+		`500 `:                                                                           {Retry, "answered 500"},
 	} {
 		c := &clock{}
 		to, got := tokens(t, TokenOptions{Grant: GrantClientCredentials, ClientID: "id", ClientSecret: "hu&sh", Now: c.now}, answer, aToken)
