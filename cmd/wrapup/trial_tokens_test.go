@@ -134,3 +134,12 @@ func TestDestinationsTestKilledInMidRefresh(t *testing.T) {
 	s.eventually("the calls to be taken", func() bool { return g.taken() == 16 })
 	assert.Equal(t, 2, g.requests(), fmt.Sprint("the daemon goes on with the token of the try-out; it says:\n", s.log))
 }
+
+func TestVeil(t *testing.T) {
+	v := &veil{}
+	v.add("id", "auth.oauth2.client_id")
+	v.add("s3cret-s3cret", "auth.bearer")
+	assert.Equal(t, "client_«auth.oauth2.client_id» of «auth.bearer» \uFFFD", v.over("client_id of s3cret-s3cret \U000F0000"))
+	assert.Equal(t, "no: «auth.bearer»…", v.over("no: s3cret-s3c…"), "what was cut off before it came here")
+	assert.Equal(t, "no: \xff\x00", v.over("no: \xff\x00"), "all else stays")
+}

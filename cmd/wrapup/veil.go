@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"wrapup/configs"
+	"wrapup/connector/deliver"
 )
 
 // veil takes secrets out of what is shown: each is replaced by its name, such as «auth.bearer».
@@ -51,8 +52,13 @@ func (v *veil) over(text string) string {
 	for i := range v.forms { // what looks like a mark already is none of ours
 		text = strings.ReplaceAll(text, mark(i), "\uFFFD")
 	}
+	forms := make([]string, len(v.forms))
 	for i, f := range v.forms {
-		text = strings.ReplaceAll(text, f.form, mark(i))
+		forms[i] = f.form
+	}
+	text = deliver.MaskHalves(text, forms, mark)
+	for i, form := range forms {
+		text = strings.ReplaceAll(text, form, mark(i))
 	}
 	for i, f := range v.forms {
 		text = strings.ReplaceAll(text, mark(i), f.name)

@@ -343,6 +343,10 @@ func TestMask(t *testing.T) {
 		`{"p":"pa\"ss\u003cword\u0026"}`:    `{"p":"***"}`,
 		"p=pa%22ss%3Cword%26&t=acc3ss-1":    "p=***&t=***",
 		"Bearer r3fresh-1 at https://crm.test for s3ssion 7": "Bearer *** at https://crm.test for *** 7",
+		// What was cut off is still a secret; a few characters of one are none.
+		"no: r3fresh-…; pa\"ss<wor…; acc3ss…": "no: ***…; ***…; ***…",
+		"no: r3fre…; r3fresh, and so on…":     "no: r3fre…; r3fresh, and so on…",
+		"abcdef-and-mor…":                     "***…",
 	} {
 		assert.Equal(t, want, w.mask(text))
 	}

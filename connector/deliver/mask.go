@@ -22,13 +22,38 @@ func (w *work) mask(text string) string {
 	if text == "" {
 		return text
 	}
-	for _, secret := range w.secrets {
-		text = strings.ReplaceAll(text, secret, masked)
-	}
-	for _, secret := range spellings(w.granted()) {
-		text = strings.ReplaceAll(text, secret, masked)
+	for _, secrets := range [][]string{w.secrets, spellings(w.granted())} {
+		text = MaskHalves(text, secrets, func(int) string { return masked }) // first, for another secret may be a part of it
+		for _, secret := range secrets {
+			text = strings.ReplaceAll(text, secret, masked)
+		}
 	}
 	return text
+}
+
+// MaskHalves replaces what is left of a secret that was cut off: a CRM's sentence is shortened, with "…" at its end, before it
+// comes to where the secrets are known. name says by what.
+func MaskHalves(text string, secrets []string, name func(i int) string) string {
+	const cut = "…"
+	parts := strings.Split(text, cut)
+	for at := range parts[:len(parts)-1] {
+		if i, n := half(parts[at], secrets); n > 0 {
+			parts[at] = parts[at][:len(parts[at])-n] + name(i)
+		}
+	}
+	return strings.Join(parts, cut)
+}
+
+// half finds the secret that the text ends with the most of, and how much that is.
+func half(text string, secrets []string) (which, length int) {
+	for i, secret := range secrets {
+		for n := min(len(secret)-1, len(text)); n >= minSecret && n > length; n-- {
+			if strings.HasSuffix(text, secret[:n]) {
+				which, length = i, n
+			}
+		}
+	}
+	return which, length
 }
 
 // granted gives the secrets that the destination gave us: tokens, and what the login saved.
