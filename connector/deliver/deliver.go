@@ -245,6 +245,10 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	if reason, _, held := w.gate.state(); reason != "" && (held || !w.probe) { // since the delivery was claimed, or while it waited for its turn
 		return true, w.paused(ctx, target.Verdict{Reason: reason}, w.now())
 	}
+	if rest := w.gate.rest(w.now()); rest > 0 && !w.probe { // likewise
+		w.delivery.Idle(connector.TimeOf(w.now()))
+		return true, w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the destination asked all calls to wait", due: w.now().Add(rest)})
+	}
 	if call.Sent == nil && !action.Lookup && !w.counted {
 		if reason := w.gate.braked(w.now()); reason != "" {
 			return true, w.stop(ctx, reason)

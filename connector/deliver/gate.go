@@ -30,6 +30,8 @@ type gate struct {
 	at string
 	// next is when the next delivery may be taken: of a paused destination the next probe.
 	next time.Time
+	// busyUntil is until when the destination asked everybody to wait.
+	busyUntil time.Time
 	// probing says that a probe is under way.
 	probing bool
 	// ramp is the gap between two deliveries while the lane resumes; it halves with each second. 0: no ramp.
@@ -154,9 +156,20 @@ func (g *gate) suspect(now time.Time, t trouble, enough int) (down, news bool) {
 func (g *gate) busy(now time.Time, after time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if next := now.Add(min(after, g.probe)); g.paused == "" && next.After(g.next) {
-		g.next = next
+	until := now.Add(min(after, g.probe))
+	if g.paused == "" && until.After(g.next) {
+		g.next = until
 	}
+	if until.After(g.busyUntil) {
+		g.busyUntil = until
+	}
+}
+
+// rest says for how long those still have to wait that were taken before the destination asked everybody to; 0 is not at all.
+func (g *gate) rest(now time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return max(0, g.busyUntil.Sub(now))
 }
 
 // up says that a step was taken. It is true if that ends a pause.
@@ -249,7 +262,7 @@ func (g *gate) resume(now time.Time) {
 	defer g.mu.Unlock()
 	g.paused, g.at, g.since, g.held, g.created = "", "", time.Time{}, false, nil
 	clear(g.suspects)
-	g.ramp, g.rampEnd, g.next = rampFirst, now.Add(time.Second), now
+	g.ramp, g.rampEnd, g.next, g.busyUntil = rampFirst, now.Add(time.Second), now, time.Time{}
 }
 
 // state gives why and since when the destination is paused, "" if it isn't, and whether it waits for a person.

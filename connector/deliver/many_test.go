@@ -125,6 +125,36 @@ func TestBusyHoldsAllWorkers(t *testing.T) {
 		require.NoError(t, err)
 		assert.Zero(t, depth.Waiting+depth.Buried)
 	})
+	virtual(t, "nor do those who waited for their turn meanwhile, which costs them no attempt", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, "rate: 1/s\n"+neverTwice), func(d *Destination) { d.Concurrency = 16 })
+		b.will(status(429, "Retry-After", "3600"), status(200))
+		var refs []outbox.Ref
+		for i := range 16 {
+			refs = append(refs, b.finish(fmt.Sprint("call", i)))
+		}
+		time.Sleep(29 * time.Second)
+		assert.Len(t, b.requests(), 1)
+		assert.Zero(t, b.delivery(refs[1]).Failed)
+		time.Sleep(30 * time.Second)
+		assert.Len(t, b.requests(), 16)
+		time.Sleep(time.Hour)
+		assert.Len(t, b.requests(), 17)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(refs[0]).State)
+	})
+	virtual(t, "nor the next step of a call that is under way", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, ticketOnce), func(d *Destination) { d.Concurrency = 2 })
+		b.will(func(context.Context) (*target.Answer, error) {
+			time.Sleep(time.Second)
+			return &target.Answer{Status: 200, Body: []byte(`{"id":7}`)}, nil
+		}, status(429, "Retry-After", "3600"), body(200, `{"id":7}`))
+		a := b.finish("a")
+		b.finish("b")
+		time.Sleep(29 * time.Second)
+		assert.Equal(t, []string{"GET /contact", "GET /contact"}, b.steps())
+		time.Sleep(2 * time.Second)
+		assert.Equal(t, []string{"GET /contact", "GET /contact", "POST /tickets", "PUT /tickets/7"}, b.steps(), "it goes on where it was")
+		assert.Equal(t, connector.DeliveryDone, b.delivery(a).State)
+	})
 }
 
 // A newer revision that comes at whatever moment of a create makes no second create, and is sent last.
