@@ -102,10 +102,12 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	stopQuarantine := start(ctx, fail, kept.Run)
 	defer stopQuarantine()
 	asked := source(store, running{engine}, d.config, byName(lanes))
-	asked.Test = tester(d.config, lanes, d.log)
+	tryouts := newTrials()
+	asked.Test = tryouts.tester(d.config, lanes, d.log)
 	asked.Quarantine, asked.Intake = kept, receiver
 	stopAdmin := d.serve(socket, &http.Server{Handler: admin.Handler(asked, d.log), ReadHeaderTimeout: headerTime, MaxHeaderBytes: 64 << 10}, fail)
 	defer stopAdmin()
+	defer tryouts.end()
 	stopEvents := d.serve(gate, &http.Server{
 		Handler: receiver, ConnContext: gate.ConnContext, TLSConfig: encryption, DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout: headerTime, MaxHeaderBytes: 16 << 10,

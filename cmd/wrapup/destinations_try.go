@@ -46,7 +46,8 @@ go on, or stay paused, as if there had been no test. Where none runs the test is
 since a token that is renewed has to be kept: run it as the user that the daemon runs as.
 
 It exits with 0 if all that was sent works, with 1 if anything doesn't, and with 3 if what was asked for could not be tried:
-the mapping doesn't want this call, or it has no lookup before the first request that creates something.`,
+the mapping doesn't want this call, it has no lookup before the first request that creates something, or the destination's rate
+left no time.`,
 		Example: `  wrapup destinations test crm
   wrapup destinations test crm --call 5c6f5869-752d-46fd-8ac0-797f83222279
   wrapup destinations test crm --create --yes -o json | jq .saved`,
@@ -209,6 +210,8 @@ func (t *trial) verdict() string {
 	switch {
 	case t.Result == trialFails:
 		return "It does not work: see above."
+	case t.Ended == deliver.EndedCut:
+		return "It was not tried to the end: see above."
 	case t.Result == trialWorks && t.Create:
 		return "It works. The entry stays in the CRM until somebody removes it there."
 	case t.Result == trialWorks:

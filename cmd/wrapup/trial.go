@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"wrapup/configs"
@@ -33,7 +35,7 @@ type trial struct {
 	Record      string `json:"record"`
 	// Result is works, fails, or untested.
 	Result string `json:"result"`
-	// Ended is finished, skipped, held, not sent, refused, or unrendered.
+	// Ended is finished, skipped, held, not sent, cut off, refused, or unrendered.
 	Ended  deliver.Ending `json:"ended"`
 	Reason string         `json:"reason"`
 	Steps  []shown        `json:"steps"`
@@ -54,14 +56,58 @@ const (
 	trialUntested = "untested" // nothing, or not what was asked for, could be tried
 )
 
+// trials are the try-outs that the daemon makes. They use the lanes' tokens and the store, so the daemon waits for them before it
+// lets go of either: a refresh token that comes in the answer must be stored.
+type trials struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	mu      sync.Mutex
+	ended   bool
+	running sync.WaitGroup
+}
+
+func newTrials() *trials {
+	t := &trials{}
+	t.ctx, t.cancel = context.WithCancelCause(context.Background())
+	return t
+}
+
+var errStopping = errors.New("the daemon is stopping")
+
+// begin gives what a try-out runs under, and what it calls when it is over. Once trials have ended it is an error.
+func (t *trials) begin() (ctx context.Context, over func(), err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		return nil, nil, errStopping
+	}
+	t.running.Add(1)
+	return t.ctx, t.running.Done, nil
+}
+
+// end lets no more begin, cuts off those under way that create nothing, and waits for all.
+func (t *trials) end() {
+	t.mu.Lock()
+	t.ended = true
+	t.mu.Unlock()
+	t.cancel(errStopping)
+	t.running.Wait()
+}
+
 // tester tries destinations out by their lanes.
-func tester(c *configs.Config, lanes []lane, log *slog.Logger) func(context.Context, admin.TestOrder) (any, error) {
-	return func(ctx context.Context, o admin.TestOrder) (any, error) {
+func (t *trials) tester(c *configs.Config, lanes []lane, log *slog.Logger) func(context.Context, admin.TestOrder) (any, error) {
+	return func(_ context.Context, o admin.TestOrder) (any, error) {
 		for i := range c.Destinations {
 			for _, l := range lanes {
 				if d := &c.Destinations[i]; d.Name == o.Destination && l.Name == o.Destination {
-					// The server gives up a request that takes longer than reading one may.
-					return try(context.WithoutCancel(ctx), d, l, o, log), nil
+					// Not under the request's: the server gives up one that takes longer than reading one may.
+					ctx, over, err := t.begin()
+					if err != nil {
+						return nil, err
+					}
+					defer over()
+					return try(ctx, d, l, o, log), nil
 				}
 			}
 		}
@@ -93,10 +139,13 @@ func try(ctx context.Context, c *configs.Destination, l lane, o admin.TestOrder,
 	saved := map[string]any{}
 	sent := 0
 	for _, e := range got.Exchanges {
-		t.Steps = append(t.Steps, showTried(e, m, saved, hide))
+		step := showTried(e, m, saved, hide)
 		if e.Sent {
 			sent++
+		} else if got.Ended == deliver.EndedCut {
+			step.Because = t.Reason
 		}
+		t.Steps = append(t.Steps, step)
 	}
 	if len(got.Saved) > 0 {
 		t.Saved = json.RawMessage(hide.over(encode(got.Saved)))
@@ -121,7 +170,7 @@ func trialResult(got *deliver.Trial, create bool, sent int) string {
 	switch {
 	case got.Ended == deliver.EndedRefused || got.Ended == deliver.EndedDead:
 		return trialFails
-	case create && (got.Ended != deliver.EndedFinished || len(got.Created) == 0), sent == 0:
+	case got.Ended == deliver.EndedCut, create && (got.Ended != deliver.EndedFinished || len(got.Created) == 0), sent == 0:
 		return trialUntested
 	}
 	return trialWorks

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -133,6 +137,51 @@ func TestDestinationsTestKilledInMidRefresh(t *testing.T) {
 	s.start()
 	s.eventually("the calls to be taken", func() bool { return g.taken() == 16 })
 	assert.Equal(t, 2, g.requests(), fmt.Sprint("the daemon goes on with the token of the try-out; it says:\n", s.log))
+}
+
+// A daemon that is told to stop in the middle of a try-out's refresh waits for the answer, and stores it.
+func TestStoppedInMidTryOut(t *testing.T) {
+	g := newGranter(t, 1000)
+	s := lookupSite(t, g)
+	s.start()
+	g.stopAt("slow")
+	var trying sync.WaitGroup
+	var out string
+	trying.Go(func() { out, _ = s.run("destinations", "test", "crm") })
+	<-g.reached
+	require.NoError(t, s.cmd.Process.Signal(syscall.SIGTERM))
+	s.eventually("the daemon to stop", func() bool { return strings.Contains(s.log.String(), `"stopping"`) })
+	close(g.release)
+	require.NoError(t, s.cmd.Wait())
+	s.cmd = nil
+	trying.Wait()
+	assert.Contains(t, out, "cut off: there was no time left: the daemon is stopping\nIt was not tried to the end")
+	g.stopAt("")
+	s.start()
+	s.accepted(unanswered("a")...)
+	s.eventually("the call to be taken", func() bool { return g.taken() == 1 })
+	assert.Equal(t, 1, g.requests(), "its token was stored")
+}
+
+// However long a try-out takes, the store and the connections stay until it is over.
+func TestTrialsAreWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tryouts := newTrials()
+		began := time.Now()
+		go func() {
+			ctx, over, err := tryouts.begin()
+			assert.NoError(t, err)
+			<-ctx.Done()
+			assert.ErrorIs(t, context.Cause(ctx), errStopping)
+			time.Sleep(trialTime)
+			over()
+		}()
+		synctest.Wait()
+		tryouts.end()
+		assert.Equal(t, trialTime, time.Since(began))
+		_, _, err := tryouts.begin()
+		assert.ErrorIs(t, err, errStopping)
+	})
 }
 
 func TestVeil(t *testing.T) {

@@ -19,6 +19,7 @@ const (
 	EndedSkipped  Ending = "skipped"    // the mapping doesn't want the call
 	EndedHeld     Ending = "held"       // the call would wait for something
 	EndedUnsent   Ending = "not sent"   // the next request would create something, and that was not asked for
+	EndedCut      Ending = "cut off"    // there was no time for the next request, which was not sent
 	EndedRefused  Ending = "refused"    // the destination didn't take a request
 	EndedDead     Ending = "unrendered" // a request can't be made for this call
 )
@@ -95,8 +96,12 @@ func (w *work) try(ctx context.Context, t *Trial, record *connector.Record, crea
 		t.Exchanges = append(t.Exchanges, Tried{Exchange: mappings.Exchange{Action: action}})
 		return t.end(EndedHeld, action.Reason)
 	case mappings.ActionSession:
+		w.sent = false
 		v := w.login(ctx, action, call)
-		t.Exchanges = append(t.Exchanges, Tried{Exchange: mappings.Exchange{Action: action}, Sent: true, Verdict: v})
+		t.Exchanges = append(t.Exchanges, Tried{Exchange: mappings.Exchange{Action: action}, Sent: w.sent || v.Kind != stopped, Verdict: v})
+		if v.Kind == stopped && !w.sent {
+			return t.cut(ctx)
+		}
 		if v.Kind != target.Done {
 			return t.refused(ctx, v)
 		}
@@ -123,7 +128,7 @@ func (w *work) trySend(ctx context.Context, t *Trial, call mappings.Call, action
 	}
 	if w.wait(ctx, action) != nil {
 		t.Exchanges = append(t.Exchanges, at)
-		return t.end(EndedUnsent, "there was no time left: the rate of the destination is used up")
+		return t.cut(ctx)
 	}
 	got, v := w.exchange(ctx, action)
 	reauth := false
@@ -150,6 +155,15 @@ func (w *work) trySend(ctx context.Context, t *Trial, call mappings.Call, action
 		t.Maybe = append(t.Maybe, action.Step)
 	}
 	return t.refused(ctx, v)
+}
+
+// cut ends a try-out whose next request was still waiting for its turn.
+func (t *Trial) cut(ctx context.Context) (done bool) {
+	why := "the rate of the destination is used up"
+	if ctx.Err() != nil {
+		why = context.Cause(ctx).Error()
+	}
+	return t.end(EndedCut, "there was no time left: "+why)
 }
 
 func (t *Trial) refused(ctx context.Context, v target.Verdict) (done bool) {

@@ -137,6 +137,20 @@ func TestTry(t *testing.T) {
 		b.try(false)
 		assert.GreaterOrEqual(t, time.Since(b.began), 2*time.Minute)
 	})
+	virtual(t, "whose turn would come too late: neither a lookup nor a login is sent then", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, "rate: 1/m\n"+loginAndLookup), nil)
+		b.will(body(200, `{"token": "t0ken"}`))
+		for range 2 {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+			defer cancel()
+			got := b.lane.Try(ctx, &connector.Record{CallID: "a", Revision: 1}, true)
+			assert.Equal(t, EndedCut, got.Ended)
+			assert.Contains(t, got.Reason, "the rate of the destination is used up")
+			assert.False(t, got.Exchanges[len(got.Exchanges)-1].Sent)
+			assert.Len(t, b.requests(), 1, "the first login")
+			b.lane.session.expire(1)
+		}
+	})
 	virtual(t, "a lane that never ran", func(t *testing.T) {
 		b := newBench(t, yamlMapping(t, loginAndLookup), nil)
 		b.kill()
