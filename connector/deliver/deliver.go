@@ -225,13 +225,13 @@ func (w *work) hold(ctx context.Context, action mappings.Action) error {
 // send sends one step's request, unless it may have been sent before and must not be repeated, and does what the answer
 // says. settled is false if the next step is to be done now.
 func (w *work) send(ctx context.Context, record *connector.Record, call mappings.Call, action mappings.Action, login int) (settled bool, err error) {
-	doubt, maybeSent := w.delivery.Unsure[action.Step]
-	since, known := w.passed(doubt.Since)
-	safe := action.Repeat.Safe || action.NotThere ||
-		action.Repeat.Within > 0 && (!maybeSent || known && w.now().Sub(since) < action.Repeat.Within)
-	if maybeSent && !safe && !w.RetryUnsure && !w.delivery.Insist {
-		return true, w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: step " + action.Step +
-			" was sent and its answer is not known; sending it again could log the call twice"})
+	var safe, maybeSent bool
+	mayNot := func() bool {
+		safe, maybeSent = w.safe(action)
+		return maybeSent && !safe && !w.RetryUnsure && !w.delivery.Insist
+	}
+	if mayNot() {
+		return true, w.doubled(ctx, action)
 	}
 	// The CRM's search can't know yet of what was sent last.
 	last, _ := w.passed(w.delivery.Unsure[action.Finds].Last)
@@ -241,6 +241,9 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	}
 	if err := w.wait(ctx, action); err != nil { // before anything is noted: nothing has been sent
 		return false, err
+	}
+	if mayNot() { // any more: its time may be over after the wait
+		return true, w.doubled(ctx, action)
 	}
 	if reason, _, held := w.gate.state(); reason != "" && (held || !w.probe) { // since the delivery was claimed, or while it waited for its turn
 		return true, w.paused(ctx, target.Verdict{Reason: reason}, w.now())
@@ -294,6 +297,20 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 		return false, nil
 	}
 	return w.judged(ctx, record, action, verdict, safe)
+}
+
+// safe says whether the step's request may be sent now, as often as needed, and whether it may have been sent before.
+func (w *work) safe(action mappings.Action) (safe, maybeSent bool) {
+	doubt, maybeSent := w.delivery.Unsure[action.Step]
+	since, known := w.passed(doubt.Since)
+	return action.Repeat.Safe || action.NotThere ||
+		action.Repeat.Within > 0 && (!maybeSent || known && w.now().Sub(since) < action.Repeat.Within), maybeSent
+}
+
+// doubled settles a call that could be logged twice if the step were sent again.
+func (w *work) doubled(ctx context.Context, action mappings.Action) error {
+	return w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: step " + action.Step +
+		" was sent and its answer is not known; sending it again could log the call twice"})
 }
 
 // verdictOn is the verdict on the answer to a step: the mapping's where it has one, else v, the status table's. It is pure.

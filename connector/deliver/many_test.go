@@ -75,6 +75,18 @@ func TestManyWorkersAndAPause(t *testing.T) {
 		require.NoError(t, err)
 		assert.Zero(t, depth.Waiting)
 	})
+	virtual(t, "also if it was no probe that showed it", func(t *testing.T) {
+		b := newBench(t, recordMapping(t), func(d *Destination) { d.Concurrency = 2 })
+		release := make(chan struct{})
+		b.will(hang(release), status(401), status(200))
+		b.finish("slow")
+		b.finish("refused")
+		third := b.finish("third")
+		time.Sleep(10 * time.Second)
+		close(release)
+		time.Sleep(2 * time.Second)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(third).State)
+	})
 }
 
 func TestStopWhileWaitingForATurn(t *testing.T) {
@@ -107,6 +119,18 @@ steps:
 		d := b.delivery(ref)
 		assert.Equal(t, connector.DeliveryDone, d.State, d.Reason)
 		assert.Equal(t, []string{"POST /calls", "POST /notes"}, b.steps())
+	})
+}
+
+// What may be sent again for so long only isn't once that time is over, though it was still on when the wait for a turn began.
+func TestTimeIsUpWhileWaitingForATurn(t *testing.T) {
+	virtual(t, "it is parked", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, "rate: 1/h\nsteps: [{name: log, path: /calls, repeat: 5m}]"), nil)
+		b.will(lost(true), status(200))
+		ref := b.finish("a")
+		time.Sleep(2 * time.Hour)
+		assert.Len(t, b.requests(), 1)
+		assert.Equal(t, connector.DeliveryParked, b.delivery(ref).State)
 	})
 }
 

@@ -115,10 +115,11 @@ func (w *work) judged(ctx context.Context, record *connector.Record, action mapp
 	return true, w.failed(ctx, record, v, met)
 }
 
-// back tells people that a pause is over.
+// back tells people, and the lane, that a pause is over: it may be another call than the probe that found it out.
 func (w *work) back(over bool) {
 	if over {
 		w.log.Info("the destination is back; deliveries resume slowly")
+		w.poke()
 	}
 }
 
