@@ -54,6 +54,8 @@ const (
 	// it counts as the destination's trouble.
 	suspectsRefused = 3
 	suspectsFailed  = 5
+	// keptSuspects bounds those that are remembered: more tell nothing more.
+	keptSuspects = 2 * suspectsFailed
 )
 
 // wait says how long until the next delivery may be taken: 0 is now. Where only an event can change that it is a minute:
@@ -140,7 +142,9 @@ func (g *gate) suspect(now time.Time, t trouble, enough int) (down, news bool) {
 	if g.suspects[t.step] == nil {
 		g.suspects[t.step] = map[string]bool{}
 	}
-	g.suspects[t.step][t.call] = true
+	if len(g.suspects[t.step]) < keptSuspects { // while it is paused each probe is another call
+		g.suspects[t.step][t.call] = true
+	}
 	if g.paused == "" && len(g.suspects[t.step]) < enough {
 		return false, false
 	}

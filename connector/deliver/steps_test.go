@@ -294,6 +294,21 @@ func TestGateRamp(t *testing.T) {
 	assert.Greater(t, perSecond[12], 2000, "in the end without a limit: %v", perSecond)
 }
 
+// A destination that is down for weeks is tried with thousands of calls. What is remembered of them is bounded.
+func TestGateForgets(t *testing.T) {
+	g := &gate{probe: 30 * time.Second}
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	for i := range 1000 {
+		down, news := g.suspect(now, trouble{step: "log", call: fmt.Sprint("call", i), reason: "500"}, suspectsFailed)
+		assert.Equal(t, i >= suspectsFailed-1, down)
+		assert.Equal(t, i == suspectsFailed-1, news)
+		now = now.Add(30 * time.Second)
+	}
+	assert.Len(t, g.suspects["log"], keptSuspects)
+	g.up(now, "log")
+	assert.Empty(t, g.suspects["log"])
+}
+
 func TestRates(t *testing.T) {
 	virtual(t, "requests, not calls, and a step's own on top", func(t *testing.T) {
 		b := newBench(t, yamlMapping(t, `
