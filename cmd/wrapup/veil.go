@@ -49,7 +49,7 @@ func (v *veil) add(secret, name string) {
 // of the name of another ("id").
 func (v *veil) over(text string) string {
 	mark := func(i int) string { return string(rune(0xF0000 + i)) } //nolint:gosec // there are a few dozen
-	for i := range v.forms { // what looks like a mark already is none of ours
+	for i := range v.forms {                                        // what looks like a mark already is none of ours
 		text = strings.ReplaceAll(text, mark(i), "\uFFFD")
 	}
 	forms := make([]string, len(v.forms))

@@ -39,7 +39,7 @@ import (
 //	info 103 200                                 an interim answer before the final one
 //	close 200                                    closes the connection after the answer, without a word about it
 //	reset                                        reads the request, and resets the connection
-//	reset before the body                        reads the request's header alone
+//	reset before the body                        reads the request's header alone, in which its words have to be
 //	silent                                       reads the request, and never answers
 //	garbage                                      answers something that isn't HTTP
 //	endless                                      a header without end
@@ -97,6 +97,31 @@ func times(line string) (does string, n int) {
 func (c *badCRM) next(what string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if r := c.rule(what); r != nil {
+		does := r.does[0]
+		if len(r.does) > 1 {
+			r.does = r.does[1:]
+		}
+		return does
+	}
+	if what == "connect" {
+		return "fine"
+	}
+	return "404"
+}
+
+// peek says what next would.
+func (c *badCRM) peek(what string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.rule(what); r != nil {
+		return r.does[0]
+	}
+	return ""
+}
+
+// rule gives the one that a request or a connection is dealt with by; mu is held.
+func (c *badCRM) rule(what string) *rule {
 	for _, r := range c.rules {
 		all := true
 		for _, w := range r.words {
@@ -105,17 +130,10 @@ func (c *badCRM) next(what string) string {
 			}
 		}
 		if all {
-			does := r.does[0]
-			if len(r.does) > 1 {
-				r.does = r.does[1:]
-			}
-			return does
+			return r
 		}
 	}
-	if what == "connect" {
-		return "fine"
-	}
-	return "404"
+	return nil
 }
 
 // dial connects, in place of the network.
@@ -177,9 +195,16 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, w.as("read", err)
 }
 
-func (w *wire) Write(p []byte) (int, error) {
-	n, err := w.Conn.Write(p)
-	return n, w.as("write", err)
+// Write hands over a request's header before its body, so that the other end can be gone between the two.
+func (w *wire) Write(p []byte) (n int, err error) {
+	const end = "\r\n\r\n"
+	if i := bytes.Index(p, []byte(end)); i >= 0 {
+		if n, err = w.Conn.Write(p[:i+len(end)]); err != nil || n == len(p) {
+			return n, w.as("write", err)
+		}
+	}
+	rest, err := w.Conn.Write(p[n:])
+	return n + rest, w.as("write", err)
 }
 
 func (w *wire) as(op string, err error) error {
@@ -195,15 +220,18 @@ func (c *badCRM) serve(r *bufio.Reader, conn net.Conn, w *wire) bool {
 	if err != nil {
 		return false
 	}
-	whole := func() string {
-		body, _ := io.ReadAll(req.Body)
-		if len(body) > 200 {
-			body = nil // the plain record: its key says enough
-		}
-		return strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %s %s", req.Method, req.RequestURI,
-			req.Header.Get("Idempotency-Key"), req.Header.Get("Token"), body)), " ")
+	head := strings.Join(strings.Fields(strings.Join([]string{req.Method, req.RequestURI, req.Header.Get("Idempotency-Key"), req.Header.Get("Token")}, " ")), " ")
+	const headless = "reset before the body"
+	if c.peek(head) == headless {
+		c.note("%s  <- %s", head, c.next(head))
+		w.reset.Store(true)
+		return false
 	}
-	what := whole()
+	body, _ := io.ReadAll(req.Body)
+	if len(body) > 200 {
+		body = nil // the plain record: its key says enough
+	}
+	what := strings.Join(strings.Fields(head+" "+string(body)), " ")
 	does := c.next(what)
 	c.note("%s  <- %s", what, does)
 	for {
