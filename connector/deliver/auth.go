@@ -37,6 +37,10 @@ func (w *work) authorize(ctx context.Context) target.Verdict {
 		if err = w.mapping.CheckToken(values); err == nil {
 			return target.Verdict{Kind: target.Done}
 		}
+		// It could be in force for good: its server need not say when it ends. So another one is asked for now and then.
+		if w.renewals.refused(serial, w.now()) {
+			w.Tokens.Expire(serial)
+		}
 		err = &target.TokenError{Verdict: target.Verdict{Kind: target.Down, Reason: "the answer to the request for a token is of no use: " + err.Error()}}
 	}
 	if ctx.Err() != nil {
@@ -44,7 +48,7 @@ func (w *work) authorize(ctx context.Context) target.Verdict {
 	}
 	// A probe has told what there is to tell, whoever asked: another one would tell the same.
 	w.sent = true
-	v := target.Verdict{Kind: target.Down, Reason: err.Error()}
+	v := target.Verdict{Kind: target.Down, Reason: w.mask(err.Error())}
 	var failed *target.TokenError
 	if errors.As(err, &failed) {
 		v.After = failed.Verdict.After

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -31,7 +32,8 @@ type mint struct {
 	made    int // how many tokens there were
 	retried int
 	fails   *target.TokenError
-	more    map[string]any
+	more    map[string]any // in the answers that come from now on
+	values  map[string]any
 }
 
 func (m *mint) Token(context.Context) (map[string]any, int, error) {
@@ -45,12 +47,10 @@ func (m *mint) Token(context.Context) (map[string]any, int, error) {
 		m.serial++
 		m.made++
 		m.expired = false
+		m.values = map[string]any{"access_token": fmt.Sprintf("acc3ss-%d", m.serial)}
+		maps.Copy(m.values, m.more)
 	}
-	values := map[string]any{"access_token": fmt.Sprintf("acc3ss-%d", m.serial)}
-	for name, v := range m.more {
-		values[name] = v
-	}
-	return values, m.serial, nil
+	return m.values, m.serial, nil
 }
 
 func (m *mint) Expire(serial int) {
@@ -188,6 +188,22 @@ func TestTokens(t *testing.T) {
 		d := b.delivery(ref)
 		assert.Equal(t, connector.DeliveryWaiting, d.State)
 		assert.Contains(t, d.Reason, "the answer to the request for a token is of no use: url: auth.instance_url is null")
+		time.Sleep(time.Hour)
+		_, made := m.counts()
+		assert.LessOrEqual(t, made, 2+12, "one in five minutes")
+		m.mu.Lock()
+		m.more = map[string]any{"instance_url": "http://crm.test/eu"}
+		m.mu.Unlock()
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State, "though none of the tokens ends")
+	})
+	virtual(t, "a secret that the server repeats is shown nowhere", func(t *testing.T) {
+		m := &mint{fails: &target.TokenError{Verdict: target.Verdict{Kind: target.Down, Reason: "answered 400: no such key: pa55word"}}}
+		b := newBench(t, yamlMapping(t, withTokens), func(d *Destination) { d.Tokens, d.Secrets = m, []string{"pa55word"} })
+		ref := b.finish("a")
+		assert.Equal(t, "the destination is paused: answered 400: no such key: ***", b.delivery(ref).Reason)
+		reason, _, _ := b.lane.Paused()
+		assert.Equal(t, "answered 400: no such key: ***", reason)
 	})
 	virtual(t, "a person who resumes is believed", func(t *testing.T) {
 		m := &mint{}
@@ -203,6 +219,28 @@ func TestTokens(t *testing.T) {
 		assert.Equal(t, 3, made)
 		assert.Equal(t, 1, m.retried)
 	})
+}
+
+// A login that is refused because of the token is tried again with another one, by a try-out as by a delivery.
+func TestLoginWithToken(t *testing.T) {
+	for _, try := range []bool{false, true} {
+		virtual(t, fmt.Sprintf("try-out %t", try), func(t *testing.T) {
+			m := &mint{}
+			r := &refusing{from: 2}
+			b := newBench(t, yamlMapping(t, `
+auth: {oauth2: {token_path: /token, grant: client_credentials}}
+session: {path: /login, save: {id: "${response.body.id}"}}
+steps: [{name: there, method: GET, path: "/calls/${session.id}", found: "${response.body.id}"}]`), func(d *Destination) { d.Tokens, d.Sender = m, r })
+			r.bench = b
+			b.will(body(200, `{"id":7}`))
+			if try {
+				assert.Equal(t, EndedFinished, b.try(false).Ended)
+			} else {
+				assert.Equal(t, connector.DeliveryDone, b.delivery(b.finish("a")).State)
+			}
+			assert.Equal(t, []string{"Bearer acc3ss-1", "Bearer acc3ss-2", "Bearer acc3ss-2"}, r.seen)
+		})
+	}
 }
 
 // The others go on as soon as a probe has told, also if a person resumed the destination while it was under way.

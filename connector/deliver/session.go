@@ -116,8 +116,9 @@ func (w *work) logIn(ctx context.Context, action mappings.Action, call mappings.
 	}
 	verdict.Reason = "the login " + verdict.Reason
 	if j.Message != "" {
-		verdict.Reason += ": " + w.mask(j.Message)
+		verdict.Reason += ": " + j.Message
 	}
+	verdict.Reason = w.mask(verdict.Reason)
 	return nil, verdict
 }
 

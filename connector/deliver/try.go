@@ -102,7 +102,7 @@ func (w *work) try(ctx context.Context, t *Trial, record *connector.Record, crea
 		if v.Kind == stopped && !w.sent {
 			return t.cut(ctx)
 		}
-		if v.Kind != target.Done {
+		if v.Kind != target.Done && (v.Kind != target.Down || w.Tokens == nil || !w.renew(action, login)) {
 			return t.refused(ctx, v)
 		}
 		return false
