@@ -90,6 +90,7 @@ type Lane struct {
 	flow    flow
 	session session
 	limits  limits
+	holds   holds
 	// renewals are of tokens that were refused, secrets the destination's, as they are spelled.
 	renewals renewals
 	secrets  []string

@@ -3,15 +3,28 @@ package deliver
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"wrapup/connector"
 	"wrapup/outbox"
 )
 
-// A pause by a person, or by the brake, outlives the process: it is an item of the destination's own group.
+// A pause by a person, or by the brake, outlives the process: it is an item of the destination's own group, whose name
+// begins like this. Items can't be changed, so each pause is one with a number of its own: it comes and the one before goes
+// in one commit, and whenever the process ends, the destination is paused.
 const heldItem = "held"
+
+// holds are the items of pauses that are, or may be, in the store.
+type holds struct {
+	mu     sync.Mutex
+	there  []string
+	number uint64 // the last one that was used
+}
 
 type heldPause struct {
 	Reason string         `json:"reason"`
@@ -34,18 +47,56 @@ func (l *Lane) remember(ctx context.Context, p heldPause) error {
 	if err != nil {
 		return fmt.Errorf("a pause can't be stored: %w", err)
 	}
-	group := connector.DestinationGroup(l.Name)
-	if _, err := l.store.Commit(ctx, outbox.Tx{Group: group, Drop: []string{heldItem}}); err != nil {
-		return err
+	l.holds.mu.Lock()
+	defer l.holds.mu.Unlock()
+	l.holds.number++
+	id := heldItem + "." + strconv.FormatUint(l.holds.number, 10)
+	_, err = l.store.Commit(ctx, outbox.Tx{
+		Group: connector.DestinationGroup(l.Name), Drop: l.holds.there, Add: []outbox.Item{{ID: id, Body: body}},
+	})
+	switch {
+	case err == nil:
+		l.holds.there = []string{id}
+	case errors.Is(err, outbox.ErrConflict), errors.Is(err, outbox.ErrFull), errors.Is(err, outbox.ErrInvalid):
+		// nothing was changed
+	default:
+		l.holds.there = append(l.holds.there, id)
 	}
-	// A crash here finds no pause: it was not answered yet.
-	_, err = l.store.Commit(ctx, outbox.Tx{Group: group, Add: []outbox.Item{{ID: heldItem, Body: body}}})
 	return err
+}
+
+// forget takes the pause out of the store.
+func (l *Lane) forget(ctx context.Context) error {
+	l.holds.mu.Lock()
+	defer l.holds.mu.Unlock()
+	if len(l.holds.there) == 0 {
+		return nil
+	}
+	_, err := l.store.Commit(ctx, outbox.Tx{Group: connector.DestinationGroup(l.Name), Drop: l.holds.there})
+	if err == nil {
+		l.holds.there = nil
+	}
+	return err
+}
+
+// restore takes over the name of an item that an earlier process stored. It is false if it is no pause.
+func (h *holds) restore(id string) bool {
+	number, ok := strings.CutPrefix(id, heldItem+".")
+	if !ok && id != heldItem { // without a number they were stored before
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.there = append(h.there, id)
+	if n, err := strconv.ParseUint(number, 10, 64); err == nil {
+		h.number = max(h.number, n)
+	}
+	return true
 }
 
 // Resume ends a pause, whoever or whatever began it. Deliveries begin slowly.
 func (l *Lane) Resume(ctx context.Context) error {
-	if _, err := l.store.Commit(ctx, outbox.Tx{Group: connector.DestinationGroup(l.Name), Drop: []string{heldItem}}); err != nil {
+	if err := l.forget(ctx); err != nil {
 		return err
 	}
 	l.renewals.reset()
@@ -63,7 +114,7 @@ func (l *Lane) Restore(item outbox.Item) error {
 	if l.TokenStore != nil && l.TokenStore.restore(item) {
 		return nil
 	}
-	if item.ID != heldItem {
+	if !l.holds.restore(item.ID) {
 		return nil
 	}
 	var p heldPause

@@ -403,6 +403,34 @@ func TestPausedByAPerson(t *testing.T) {
 		reason, _, _ = b.lane.Paused()
 		assert.Empty(t, reason)
 	})
+	virtual(t, "also if it is paused anew, and the disk is full in the middle of that", func(t *testing.T) {
+		for room := range 3 { // so many commits go through
+			b := newBench(t, recordMapping(t), nil)
+			b.will(status(200))
+			require.NoError(t, b.lane.Pause(t.Context(), "the CRM is being moved"))
+			b.kill()
+			d := &disturbed{next: func(commit func() (outbox.Result, error)) (outbox.Result, error) {
+				if room--; room < 0 {
+					return outbox.Result{}, outbox.ErrFull
+				}
+				return commit()
+			}}
+			b.wrap = func(s Store) Store { d.Store = s; return d }
+			b.start()
+			_ = b.lane.Pause(t.Context(), "and is still being moved")
+			b.kill()
+			b.wrap = nil
+			b.start()
+			_, _, held := b.lane.Paused()
+			assert.True(t, held)
+			require.NoError(t, b.lane.Resume(t.Context()))
+			b.kill()
+			b.start()
+			_, _, held = b.lane.Paused()
+			assert.False(t, held, "nothing of it is left")
+			b.kill()
+		}
+	})
 	virtual(t, "the brake holds the destination when too many calls would be logged at once", func(t *testing.T) {
 		b := newBench(t, yamlMapping(t, "brake: 10/h\nsteps: [{name: log, path: /calls, repeat: safe}]"), func(d *Destination) { d.Concurrency = 4 })
 		b.will(status(200))
