@@ -23,9 +23,9 @@ func (a *app) audit() *cobra.Command {
 		Short: "Prove that every finished call is accounted for",
 		Long: `Audit checks the sum: for each destination and day of finish (UTC), the calls that were finished are those that are
 delivered, waiting, dead, parked, skipped or dropped. It takes that from the counters, and counts again what is kept of each
-call. Updates, the later revisions of a call that was changed after its finish, have a sum of their own. It exits with 1 if
-there is any gap. A day on which deliveries never stand still long enough to be counted again is
-said to be so, and is no gap.`,
+call. Updates, the later revisions of a call that was changed after its finish, have a sum of their own. It also looks whether
+each delivery that is not over stands in its queue. It exits with 1 if there is any gap. A day on which deliveries never stand
+still long enough to be counted again is said to be so, and is no gap.`,
 		Example: "  wrapup audit\n  wrapup audit --days 2 -o json",
 		Args:    args(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -264,6 +264,29 @@ func TestAuditFindsAGap(t *testing.T) {
 	check("sink: 1 updates were finished, but the states add up to 0", "sink: 1 updates were finished, but deliveries of 0 are kept", "2 gap(s)")
 }
 
+// A delivery that waits and stands in no queue would never be sent, and no list shows it: audit does.
+func TestAuditFindsWhatNobodyWillSend(t *testing.T) {
+	sink := newSink(t)
+	s := newSite(t, config(sink.url()))
+	s.start()
+	s.succeeds("destinations", "pause", "sink", "--reason", "so that they wait")
+	s.accepted(append(unanswered("a"), unanswered("b")...)...)
+	s.eventually("both to wait", func() bool { return s.waiting() == 2 })
+	assert.Contains(t, s.succeeds("audit"), "The sum holds")
+	require.Zero(t, s.terminate())
+	store, err := bolt.Open(filepath.Join(s.dir, "data", storeFile), bolt.Options{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	tasks, _, err := store.Claim(t.Context(), "sink", time.Now(), 1, outbox.OldestFirst)
+	require.NoError(t, err)
+	require.Len(t, tasks, 1)
+	require.NoError(t, store.Settle(t.Context(), tasks[0], outbox.Done(), outbox.Tx{}))
+	require.NoError(t, store.Close())
+	const gap = "sink: 1 deliveries that are not over stand in no queue, so nothing will come of them: that of call a is one"
+	assert.Contains(t, s.fails("audit"), gap)
+	s.start()
+	assert.Contains(t, s.fails("audit"), gap)
+}
+
 // Later revisions have a sum of their own: whether they arrived, wait, or are dead.
 func TestAuditOfUpdates(t *testing.T) {
 	sink := newSink(t)

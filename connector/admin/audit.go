@@ -85,6 +85,13 @@ func (s Source) Audit(ctx context.Context, name string) (*DayAudit, error) {
 			return nil, err
 		}
 		a := r.compare(steady)
+		if steady {
+			strays, err := r.strays(ctx)
+			if err != nil {
+				return nil, err
+			}
+			a.Gaps = append(a.Gaps, strays...)
+		}
 		if steady && (len(a.Gaps) == 0 || before != nil && slices.Equal(before.Gaps, a.Gaps)) {
 			return a, nil
 		}
@@ -134,6 +141,7 @@ func (b byState) addAll(other byState) {
 type tally struct {
 	calls           int64
 	states, updates byState
+	open            []pending
 }
 
 func newTally() tally { return tally{states: byState{}, updates: byState{}} }
@@ -153,6 +161,9 @@ func (t *tally) count(e *outbox.Entry) (waits bool) {
 		t.states.add(row.Name, at.State, 1)
 		t.updates.add(row.Name, connector.DeliveryDone, at.Updated)
 		t.updates.add(row.Name, at.State, at.Open)
+		if !over(at.State) {
+			t.open = append(t.open, pending{e.Ref, row.Name})
+		}
 		waits = waits || at.State == connector.DeliveryWaiting
 	}
 	return waits
@@ -160,6 +171,7 @@ func (t *tally) count(e *outbox.Entry) (waits bool) {
 
 func (t *tally) addAll(other tally) {
 	t.calls += other.calls
+	t.open = append(t.open, other.open...)
 	t.states.addAll(other.states)
 	t.updates.addAll(other.updates)
 }
