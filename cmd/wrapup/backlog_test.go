@@ -101,6 +101,7 @@ destinations: [{name: crm, mapping: record, url: %q, auth: {bearer: {file: token
 		s.eventually("the pause", func() bool { return s.paused() })
 		time.Sleep(3 * time.Second)
 		n, _ := count()
+		t.Logf("start %d: %d requests refused so far", starts, n)
 		assert.LessOrEqual(t, n, starts*handful)
 		assert.True(t, s.paused())
 		s.kill()
