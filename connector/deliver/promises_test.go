@@ -123,18 +123,23 @@ func TestPromises(t *testing.T) {
 			window := []time.Duration{0, 5 * time.Minute}[random.IntN(2)]
 			mapping := []string{"", "rate: 1/s\n", "rate: 1/m\n", "brake: 100/h\n", "wait: 10s\n"}[random.IntN(5)] +
 				fmt.Sprintf(`steps: [{name: log, path: "/calls/${call.call_id}", repeat: %s}]`, map[bool]string{true: "never", false: "5m"}[window == 0])
-			crm := &whimsical{draw: random.IntN, window: window, effect: map[string]time.Time{}, until: map[string]time.Time{}, busy: map[string]bool{}}
+			type deed struct {
+				after time.Duration
+				what  int
+			}
+			deeds := make([]deed, 1+random.IntN(12))
+			for i := range deeds {
+				deeds[i] = deed{time.Duration(random.IntN(90)) * time.Second, random.IntN(6)}
+			}
 			concurrency := 1 + random.IntN(6)
+			crm := &whimsical{draw: random.IntN, window: window, effect: map[string]time.Time{}, until: map[string]time.Time{}, busy: map[string]bool{}}
 			b := newBench(t, yamlMapping(t, mapping), func(d *Destination) { d.Concurrency, d.Sender = concurrency, crm })
 			for i := range calls {
 				b.finish(fmt.Sprint("call", i))
 			}
-			for range 1 + random.IntN(12) {
-				time.Sleep(time.Duration(random.IntN(90)) * time.Second)
-				crm.mu.Lock()
-				deed := random.IntN(6)
-				crm.mu.Unlock()
-				switch deed {
+			for _, d := range deeds {
+				time.Sleep(d.after)
+				switch d.what {
 				case 0, 1:
 					b.kill()
 					b.start()

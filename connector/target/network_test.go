@@ -3,6 +3,7 @@ package target
 import (
 	"bufio"
 	"context"
+	"errors"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -278,6 +279,7 @@ func TestSentIsWhatTheConnectionTook(t *testing.T) {
 		_, lost := send(t, c, "http://crm.test/calls")
 		require.NotNil(t, lost)
 		assert.Equal(t, sent, lost.Sent, lost)
-		assert.ErrorIs(t, lost, syscall.EPIPE)
+		// Which side of the connection is noticed first is chance.
+		assert.True(t, errors.Is(lost, syscall.EPIPE) || errors.Is(lost, io.ErrClosedPipe), "%v", lost)
 	}
 }
