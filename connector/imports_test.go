@@ -34,6 +34,7 @@ var may = map[string][]string{
 	"connector/admin":             {"connector", "outbox"},
 	"connector/simulate":          {"connector"},
 	"connector/bench":             {"connector", "connector/correlate", "connector/nxcloud", "outbox"},
+	"connector/salvage":           {"connector", "outbox"},
 }
 
 // everything is what only commands may import.
