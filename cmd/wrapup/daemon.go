@@ -36,12 +36,14 @@ type daemon struct {
 	log    *slog.Logger
 	// listening, if set, is told the address once events are accepted.
 	listening func(addr net.Addr)
+	// checker checks the file of a store before it is opened; nil if that isn't needed.
+	checker checker
 }
 
 // run serves until ctx ends, or the store breaks. Parts are started from the store up to the intake and stopped the
 // other way round: what is accepted always has somebody to finish and deliver it.
 func (d *daemon) run(ctx context.Context) (err error) {
-	store, err := openStore(d.config.DataDir, d.log)
+	store, err := openStore(ctx, d.config.DataDir, d.log, d.checker)
 	if err != nil {
 		return err
 	}
@@ -282,24 +284,6 @@ func settings(c *configs.Config) correlate.Settings {
 	}
 	s.DefaultQueue = s.Queues["default"]
 	return s
-}
-
-const storeFile = "wrapup.db"
-
-// openStore opens the store in the data folder, which is created if it isn't there.
-func openStore(dir string, log *slog.Logger) (*bolt.Store, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, fmt.Errorf("data_dir: %w", err)
-	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, fmt.Errorf("data_dir: %w", err)
-	}
-	store, err := bolt.Open(filepath.Join(dir, storeFile), bolt.Options{Logger: log})
-	if errors.Is(err, outbox.ErrLocked) {
-		return nil, fmt.Errorf("another wrapup is running on the data in %s: stop it first, or give this one a data_dir of its own", dir)
-	}
-	return store, err
 }
 
 // listenAdmin listens on the admin socket. The store is locked by now, so a socket that is there already belongs to nobody.

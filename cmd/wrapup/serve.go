@@ -18,7 +18,7 @@ A configuration that doesn't check out is refused, with everything that is wrong
 			if err != nil {
 				return err
 			}
-			d := &daemon{config: cfg, log: newLogger(a.err, cfg.Log)}
+			d := &daemon{config: cfg, log: newLogger(a.err, cfg.Log), checker: checkInChild}
 			return d.run(c.Context())
 		},
 	}

@@ -114,8 +114,9 @@ func (Meaning) Counted(name string) bool {
 	return queue || strings.HasPrefix(name, "delivery/") || strings.HasPrefix(name, "update/")
 }
 
-// Doubt marks a call's events. Agents' timelines, pauses and posts in quarantine do no harm if they come back.
+// Doubt marks a call's events. The body is no event, so that whoever reads the group's events passes over it.
+// Agents' timelines, pauses and posts in quarantine do no harm if they come back.
 func (Meaning) Doubt(group string) (outbox.Item, bool) {
 	uuid, _ := connector.ParseGroup(group)
-	return outbox.Item{ID: connector.DoubtItem, Body: []byte("{}")}, uuid != ""
+	return outbox.Item{ID: connector.DoubtItem, Body: []byte(`"doubt"`)}, uuid != ""
 }

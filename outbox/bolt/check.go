@@ -80,6 +80,27 @@ func Check(path string, opts CheckOptions) (*Report, error) {
 	return &x.report, nil
 }
 
+// StoppedCleanly says that the file was closed by whoever wrote to it last: nothing of it is to be expected that a crash
+// leaves. It reads the file's two heads only.
+func StoppedCleanly(path string) (clean bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	im, err := mapImage(f)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, im.close()) }()
+	a, _ := im.head(0)
+	b, _ := im.head(1)
+	if b.tx > a.tx {
+		a, b = b, a
+	}
+	return a.good && b.good && a.freelist != noFreelist, nil
+}
+
 // checkByBolt asks bbolt.
 func checkByBolt(path string, r *Report) (err error) {
 	db, err := bbolt.Open(path, fileMode, &bbolt.Options{

@@ -27,11 +27,12 @@ const (
 
 // Salvage makes a new store of what can be read of a damaged one, and gives it the damaged one's name. The damaged file is
 // kept beside it, under a name with the time, and so is a report. It fails with outbox.ErrLocked, ErrForeign and ErrNewer
-// as Check does, and then nothing was changed. An intact file is left as it is, and the result is nil.
+// as Check does, and then nothing was changed. why is what is known to be wrong with it, should nothing be found now; of a
+// file that nothing is wrong with it makes nothing, and the result is nil.
 //
 // A crash at any point leaves, under the store's name, the damaged file or the complete new one: the new one is made under
 // another name, is synced, and then takes the old one's name in one step.
-func Salvage(path string, m outbox.Meaning, now time.Time) (out *Salvaged, err error) {
+func Salvage(path string, why []string, m outbox.Meaning, now time.Time) (out *Salvaged, err error) {
 	// Another process that waits for the lock of the damaged file must not get it: see the check in openFile.
 	f, err := lockFile(path, 0, true)
 	if err != nil {
@@ -43,7 +44,7 @@ func Salvage(path string, m outbox.Meaning, now time.Time) (out *Salvaged, err e
 		return nil, fmt.Errorf("salvaging the store %s: %w", path, err)
 	}
 	defer func() { err = errors.Join(err, im.close()) }()
-	out, err = salvageImage(im, path, m, now)
+	out, err = salvageImage(im, path, why, m, now)
 	if err != nil || out == nil {
 		return nil, err
 	}
@@ -69,10 +70,13 @@ func Salvage(path string, m outbox.Meaning, now time.Time) (out *Salvaged, err e
 	return out, nil
 }
 
-func salvageImage(im *image, path string, m outbox.Meaning, now time.Time) (*Salvaged, error) {
+func salvageImage(im *image, path string, why []string, m outbox.Meaning, now time.Time) (*Salvaged, error) {
 	x, err := examine(im, m)
 	if err != nil {
 		return nil, fmt.Errorf("salvaging the store %s: %w", path, err)
+	}
+	if len(x.report.Damage) == 0 {
+		x.report.Damage = why
 	}
 	if len(x.report.Damage) == 0 {
 		return nil, nil //nolint:nilnil // as documented

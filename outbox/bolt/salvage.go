@@ -54,7 +54,7 @@ type salvage struct {
 	// tasks are what the queues get.
 	tasks  map[string]*queueContents
 	tasked map[queued]bool
-	seq   uint64
+	seq    uint64
 }
 
 func (s *salvage) next() uint64 {

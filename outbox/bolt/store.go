@@ -151,7 +151,13 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 	_, err := os.Stat(path)
 	isNew := errors.Is(err, fs.ErrNotExist)
 
+	var opened *os.File
 	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := os.OpenFile(name, flag, mode)
+			opened = f
+			return f, err
+		},
 		Timeout:        timeout,
 		ReadOnly:       opts.ReadOnly,
 		FreelistType:   bbolt.FreelistMapType,
@@ -164,6 +170,9 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", path, err)
 	}
+	if err := stillAt(path, opened); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	if isNew && !opts.ReadOnly {
 		// The file's name must be as durable as what will be in it.
 		if err := syncDir(filepath.Dir(path)); err != nil {
@@ -171,6 +180,23 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 		}
 	}
 	return db, nil
+}
+
+// stillAt makes sure that the file still has its name. While this process waited for the lock another one may have put a
+// salvaged or compacted file in its place: what was stored in this one would be lost.
+func stillAt(path string, f *os.File) error {
+	now, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("opening the store %s: %w", path, err)
+	}
+	mine, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("opening the store %s: %w", path, err)
+	}
+	if !os.SameFile(now, mine) {
+		return fmt.Errorf("the store %s can't be opened: %w (it has just replaced the file)", path, outbox.ErrLocked)
+	}
+	return nil
 }
 
 func syncDir(dir string) error {
@@ -198,8 +224,7 @@ func (s *Store) prepare() error {
 			return damaged(metaBucket, []byte(schemaKey), err)
 		}
 		if version > schemaVersion {
-			return fmt.Errorf("it was written by a newer wrapup: it has schema version %d, and this wrapup knows up to %d",
-				version, schemaVersion)
+			return fmt.Errorf("%w: it has schema version %d, and this wrapup knows up to %d", ErrNewer, version, schemaVersion)
 		}
 		return nil
 	})

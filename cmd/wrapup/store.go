@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"wrapup/connector/salvage"
+	"wrapup/outbox"
+	"wrapup/outbox/bolt"
+)
+
+const storeFile = "wrapup.db"
+
+// A start checks the store's file. What is said of the bodies is checked too where that takes at most a second or so
+// (deepCheck). A large file that was stopped cleanly is not checked at all: that would take as long as reading it from the
+// disk, in which no event is taken. A value of it that is damaged is found out when it is read, and a damaged page ends the
+// process at worst: the next start finds that it was not stopped cleanly, and checks it.
+const (
+	deepCheck  = 64 << 20
+	cleanCheck = 256 << 20
+)
+
+// How long a check may take: a disk gives at least checkRate bytes a second.
+const (
+	checkTime = time.Minute
+	checkRate = 20 << 20
+)
+
+// checker says what is wrong with a store's file. An error says that it can't be told.
+type checker func(ctx context.Context, path string, quick bool) (damage []string, err error)
+
+// openStore opens the store in the data folder, which is created if it isn't there. A damaged one is salvaged first.
+func openStore(ctx context.Context, dir string, log *slog.Logger, check checker) (*bolt.Store, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+	path := filepath.Join(dir, storeFile)
+	if check != nil {
+		err = makeWhole(ctx, path, log, check)
+	}
+	var store *bolt.Store
+	if err == nil {
+		store, err = bolt.Open(path, bolt.Options{Logger: log})
+	}
+	if errors.Is(err, outbox.ErrLocked) {
+		return nil, fmt.Errorf("another wrapup is running on the data in %s: stop it first, or give this one a data_dir of its own", dir)
+	}
+	return store, err
+}
+
+// makeWhole checks the file, and salvages it if it is damaged.
+func makeWhole(ctx context.Context, path string, log *slog.Logger, check checker) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil // a new one
+	}
+	if err != nil {
+		return fmt.Errorf("data_dir: %w", err)
+	}
+	if clean, err := bolt.StoppedCleanly(path); err == nil && clean && info.Size() > cleanCheck {
+		return nil
+	}
+	limit := checkTime + time.Duration(info.Size()/checkRate)*time.Second
+	within, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	damage, err := check(within, path, info.Size() > deepCheck)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil && within.Err() != nil:
+		log.Error("the check of the store took too long; the store is opened without it", "path", path, "limit", limit)
+		return nil
+	case err != nil || len(damage) == 0:
+		return err
+	}
+	log.Error("the store is damaged; what is readable is salvaged", "path", path, "damage", damage)
+	saved, err := bolt.Salvage(path, damage, salvage.Meaning{}, time.Now())
+	if err != nil {
+		return err
+	}
+	log.Error("the store was damaged and has been salvaged: look through what was lost and what is parked", "path", path,
+		"set_aside", saved.SetAside, "groups", saved.Groups, "items", saved.Items, "entries", saved.Entries, "rows", saved.Rows,
+		"due", saved.Due, "buried", saved.Buried, "found", saved.Found, "parked", saved.Parked, "again", saved.Again, "lost", saved.Lost,
+		"lost_more", saved.LostMore)
+	return nil
+}
+
+// checkInChild has a process of its own check the file: a damaged page can end a process, from within bbolt.
+func checkInChild(ctx context.Context, path string, quick bool) ([]string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("checking the store: %w", err)
+	}
+	args := []string{"check", "--store", "--output", "json", path}
+	if quick {
+		args = append(args, "--quick")
+	}
+	cmd := exec.CommandContext(ctx, self, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	var exited *exec.ExitError
+	if err != nil && (ctx.Err() != nil || !errors.As(err, &exited)) {
+		return nil, fmt.Errorf("checking the store: %w", err)
+	}
+	var report bolt.Report
+	if json.Unmarshal(out.Bytes(), &report) == nil && (err == nil) == (len(report.Damage) == 0) {
+		return report.Damage, nil
+	}
+	said := strings.TrimPrefix(strings.TrimSpace(errs.String()), "wrapup: ")
+	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	switch {
+	case cmd.ProcessState.ExitCode() == exitUntold:
+		return nil, outbox.ErrLocked
+	case status.Signaled() && status.Signal() == syscall.SIGKILL:
+		return nil, errors.New("the check of the store was killed (is there too little memory?)")
+	case status.Signaled() || cmd.ProcessState.ExitCode() == exitUsage: // a panic exits with it, too
+		first, _, _ := strings.Cut(said, "\n")
+		return []string{"the check of the file was ended by what is in it: " + first}, nil
+	}
+	return nil, errors.New(said)
+}
