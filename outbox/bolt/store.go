@@ -59,7 +59,8 @@ type Options struct {
 	// fail by not calling it, or by giving another error afterwards. It must not give nil without having called it.
 	Commit func(commit func() error) error
 
-	hash func(group, id string) uint64 // in tests, a bad one
+	hash        func(group, id string) uint64 // in tests, a bad one
+	compactFrom int64                         // in tests, instead of the constant
 }
 
 // Store is an outbox.Store in one file.
@@ -128,12 +129,19 @@ func Open(path string, opts Options) (*Store, error) {
 		s.codec.close()
 		return nil, err
 	}
-	if err = s.prepare(); err == nil {
+	if err = s.prepare(); err == nil && !s.readOnly {
+		err = s.compact(opts)
+	}
+	if err == nil {
 		err = s.load()
 	}
 	if err != nil {
 		s.codec.close()
-		return nil, errors.Join(fmt.Errorf("opening the store %s: %w", path, err), s.db.Close())
+		err = fmt.Errorf("opening the store %s: %w", path, err)
+		if s.db != nil {
+			err = errors.Join(err, s.db.Close())
+		}
+		return nil, err
 	}
 	if s.readOnly {
 		close(s.finished)
