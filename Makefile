@@ -27,8 +27,9 @@ test: ## Run all tests, with the race detector
 	go test ./cmd/wrapup -run 'TestSlowConnections|TestFloodsOfHeaders|TestDeepAndLargeBodies'
 
 .PHONY: test-long
-test-long: ## Kill the daemon fifty times under load, instead of the twenty of make test
+test-long: ## Kill the daemon fifty times under load and damage 2,000 files, instead of the 20 and 200 of make test
 	TEST_KILLS=50 go test -race -timeout 15m -count=1 -run TestKilledAgainAndAgain -v ./cmd/wrapup
+	TEST_FLIPS=2000 go test -timeout 20m -count=1 -run TestFlippedBytes -v ./connector/salvage
 
 FUZZTIME ?= 5m
 

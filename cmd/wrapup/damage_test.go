@@ -15,7 +15,7 @@ import (
 // A real daemon whose file was damaged while it was stopped says so, serves what is left, and takes events.
 func TestDamagedStore(t *testing.T) {
 	crm := newSink(t)
-	s := newSite(t, "destinations:\n  - {name: crm, mapping: record, url: "+crm.url()+"}\n")
+	s := newSite(t, "sources: [{kind: nxcloud-events}]\ndestinations:\n  - {name: crm, mapping: record, url: "+crm.url()+"}\n")
 	s.start()
 	s.accepted(documented(t)...)
 	s.eventually("the call to be delivered", func() bool { return len(crm.requests()) == 1 })
@@ -73,7 +73,7 @@ func TestStoreThatIsNotOurs(t *testing.T) {
 	for name, content := range map[string][]byte{
 		"text": bytes.Repeat([]byte("no store\n"), 4096),
 	} {
-		s := newSite(t, "")
+		s := newSite(t, "sources: [{kind: nxcloud-events}]\n")
 		path := filepath.Join(s.dir, "data", storeFile)
 		s.write(filepath.Join("data", storeFile), string(content))
 		out, code := s.run("serve")
@@ -84,4 +84,3 @@ func TestStoreThatIsNotOurs(t *testing.T) {
 		require.True(t, bytes.Equal(content, now))
 	}
 }
-
