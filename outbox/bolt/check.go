@@ -108,7 +108,7 @@ func checkByBolt(path string, r *Report) (err error) {
 	})
 	if err != nil {
 		r.add("%v", err)
-		return nil //nolint:nilerr // it is what was found
+		return nil // it is what was found
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return db.View(func(tx *bbolt.Tx) error {
@@ -388,7 +388,7 @@ func (c *contents) tasks() map[queued]outbox.Need {
 
 // holdsValues says whether a page has a value of wrapup's, wherever it belongs.
 func (im *image) holdsValues() bool {
-	for id := uint64(0); id < im.pages(); id++ {
+	for id := range im.pages() {
 		p, err := im.page(id)
 		if err != nil || p.flags != leafPage {
 			continue

@@ -17,7 +17,7 @@ func flock(f *os.File, alone bool, timeout time.Duration) (bool, error) {
 		how = syscall.LOCK_EX
 	}
 	for deadline := time.Now().Add(timeout); ; time.Sleep(lockPause) {
-		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB) //nolint:gosec // a descriptor
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return err == nil, err
 		}

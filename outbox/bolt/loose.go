@@ -37,7 +37,7 @@ func (x *exam) fill(m outbox.Meaning, codec codec) {
 			l.whole[h.page] = true
 		}
 	}
-	for id := uint64(0); id < (uint64(len(x.im.data))+x.im.size-1)/x.im.size; id++ {
+	for id := range (uint64(len(x.im.data)) + x.im.size - 1) / x.im.size {
 		if !x.tree.reached[id] {
 			l.page(id)
 		}

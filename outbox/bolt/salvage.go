@@ -175,7 +175,7 @@ func (s *salvage) mendRows(e *outbox.Entry, at *cell, rows []cell, names []strin
 		body, err := s.m.Park(e, row, s.now)
 		if err != nil {
 			s.out.lose("%s: the row %q of the entry %d: %v", e.Ref.Day, row.Name, at.seq, err)
-			return nil //nolint:nilerr // it is told
+			return nil
 		}
 		key := rowKey(at.seq, row.Name)
 		out = append(out, cell{seq: at.seq, key: key, value: encodeRow(key, row.Version+1, s.codec.pack(body, compressRows)), version: row.Version + 1})
