@@ -158,7 +158,9 @@ func (s *Store) write(requests []*request) error {
 			_ = tx.Rollback()
 			return s.fail(err)
 		}
-		if err := s.persist(tx); err != nil {
+		if err := s.persist(tx); errors.Is(err, outbox.ErrFull) && s.room() {
+			continue // nothing was changed: once more
+		} else if err != nil {
 			return err
 		}
 		// A crash here loses answers, not changes: callers repeat, and the repeats are recognised.
