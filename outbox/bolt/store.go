@@ -91,6 +91,11 @@ type Store struct {
 	queuesMu sync.RWMutex
 	queues   map[string]*queue
 
+	// expiring is held by who drops days, and unburied says that no buried task is about a day that is being deleted.
+	expiring sync.Mutex
+	unburied bool
+	waitedOf candidates
+
 	// These belong to the committer.
 	items index
 	seq   uint64
