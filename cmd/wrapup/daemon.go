@@ -100,6 +100,8 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	defer stopWatch()
 	stopRoom := start(ctx, fail, space.run)
 	defer stopRoom()
+	stopRetention := start(ctx, fail, newRetention(store, clock, &d.config.Retention, d.log).run)
+	defer stopRetention()
 	stopTables := start(ctx, fail, func(ctx context.Context) error { return d.watchTables(ctx, lanes) })
 	defer stopTables()
 	stopQuarantine := start(ctx, fail, kept.Run)
