@@ -74,6 +74,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 
 	lanes, err := d.lanes(store)
 	if err == nil {
+		err = holdRestored(ctx, store, d.destinations(), clock.Wall(), d.log)
+	}
+	if err == nil {
 		err = restore(ctx, store, lanes)
 	}
 	if err != nil {

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -62,6 +63,8 @@ type Source struct {
 	Quarantine Quarantine
 	// Intake is what takes the dialer's posts; nil where no daemon runs.
 	Intake Intake
+	// Copy writes the store as it is at one moment, see Backup.
+	Copy func(ctx context.Context, to func(size int64) (io.Writer, error)) error
 	// QueueName gives the name of an access number, "" if it has none.
 	QueueName func(queue string) string
 	// Now is the time of day.
