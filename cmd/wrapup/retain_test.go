@@ -42,11 +42,17 @@ func finished(t *testing.T, s outbox.Store, uuid string, day outbox.Day, d conne
 	for _, c := range connector.CountMove("crm", connector.Standing{}, d.Standing()) {
 		tx.Count = append(tx.Count, outbox.Delta{Day: day, Name: c.Name, N: c.N})
 	}
-	if d.State == connector.DeliveryWaiting {
+	if d.State == connector.DeliveryWaiting || d.State == connector.DeliveryDead {
 		tx.Enqueue = []outbox.NewTask{{Queue: "crm", Due: day.Time()}}
 	}
 	res, err := s.Commit(t.Context(), tx)
 	require.NoError(t, err)
+	if d.State == connector.DeliveryDead {
+		tasks, _, err := s.Claim(t.Context(), "crm", day.Time(), 1, outbox.NewestFirst)
+		require.NoError(t, err)
+		require.Equal(t, res.Ref, tasks[0].Ref)
+		require.NoError(t, s.Settle(t.Context(), tasks[0], outbox.Bury(day.Time()), outbox.Tx{}))
+	}
 	return res.Ref
 }
 
