@@ -29,10 +29,10 @@ func ParseSize(text string) (Size, error) {
 			continue
 		}
 		n, err := strconv.ParseUint(strings.TrimSuffix(digits, " "), 10, 63)
-		if err != nil || int64(n) > math.MaxInt64/u.bytes { //nolint:gosec // at most 63 bits
+		if err != nil || int64(n) > math.MaxInt64/u.bytes {
 			return 0, errSize
 		}
-		return Size(int64(n) * u.bytes), nil //nolint:gosec // as above
+		return Size(int64(n) * u.bytes), nil
 	}
 	return 0, errSize
 }

@@ -43,7 +43,7 @@ func MarkBackup(path string, taken time.Time) (err error) {
 			return fmt.Errorf("%s is no store of wrapup", path)
 		}
 		key := []byte(backupKey)
-		return meta.Put(key, encodeNumber(key, uint64(taken.UnixMicro()))) //nolint:gosec // all bits are kept
+		return meta.Put(key, encodeNumber(key, uint64(taken.UnixMicro())))
 	})
 }
 
