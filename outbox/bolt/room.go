@@ -114,6 +114,6 @@ func DiskOf(dir string) (Disk, error) {
 	if err := syscall.Statfs(filepath.Clean(dir), &s); err != nil {
 		return Disk{}, fmt.Errorf("how full the disk of %s is: %w", dir, err)
 	}
-	block := int64(s.Bsize) //nolint:unconvert // it is smaller on some systems
+	block := int64(s.Bsize)                                                        //nolint:unconvert // it is smaller on some systems
 	return Disk{Size: int64(s.Blocks) * block, Left: int64(s.Bavail) * block}, nil //nolint:gosec // no disk has 2^63 bytes
 }
