@@ -57,6 +57,8 @@ type Delivery struct {
 	Next Time `json:"next,omitempty"`
 	// Reason of the state, in words.
 	Reason string `json:"reason,omitempty"`
+	// Mapping that decided last what becomes of it, as in Attempt.
+	Mapping string `json:"mapping,omitempty"`
 	// Attempts made, oldest first: the first and the latest of them where there were many; Dropped counts those between.
 	Attempts []Attempt `json:"attempts,omitempty"`
 	Dropped  int       `json:"dropped,omitempty"`
@@ -75,6 +77,8 @@ type Attempt struct {
 	Step     string `json:"step"`
 	Method   string `json:"method"`
 	URL      string `json:"url"`
+	// Mapping that the request was made by: its name and a part of its file's checksum, such as "desk@1f0c22aa".
+	Mapping string `json:"mapping,omitempty"`
 	// Status of the answer, 0 if there was none.
 	Status int `json:"status,omitempty"`
 	// Verdict on it: "done", "retry", "dead", "maybe delivered".

@@ -183,6 +183,9 @@ func printDelivery(b *strings.Builder, d *admin.NamedDelivery) {
 		}
 		fmt.Fprintf(b, "    %s  revision %d  %s  %s %s → %s, %s (%s s)\n", shortTime(at.At), at.Revision, printable(at.Step), printable(at.Method),
 			printable(at.URL), status, printable(at.Verdict), at.Took)
+		if at.Mapping != "" {
+			fmt.Fprintf(b, "      by the mapping %s\n", printable(at.Mapping))
+		}
 		for _, detail := range []struct{ name, text string }{{"warning", at.Warning}, {"because", at.Error}, {"sent", at.Request}, {"answer", at.Answer}} {
 			if detail.text != "" {
 				fmt.Fprintf(b, "      %s: %s\n", detail.name, printable(detail.text))

@@ -14,12 +14,13 @@ import (
 )
 
 // deliver does what can be done now of one delivery, and settles it; probe says that it is to find out whether a paused
-// destination is back. It says whether a request went out, and whether the delivery was given back unsettled. Only a broken
-// store is an error.
-func (l *Lane) deliver(ctx context.Context, task outbox.Task, probe bool) (sent, released bool, err error) {
-	w := &work{Lane: l, task: task, mapping: l.mapping.Load(), probe: probe, stopping: l.stopping}
+// destination is back. It says whether that told anything about the destination as it is configured now, and whether the
+// delivery was given back unsettled. Only a broken store is an error.
+func (l *Lane) deliver(ctx context.Context, task outbox.Task, probe bool) (told, released bool, err error) {
+	s := l.current.Load()
+	w := &work{Lane: l, setup: s, task: task, mapping: s.Mapping, probe: probe, stopping: l.stopping}
 	released, err = w.settled(ctx)
-	return w.sent, released, err
+	return w.sent && !w.outdated(), released, err
 }
 
 func (w *work) settled(ctx context.Context) (released bool, err error) {

@@ -20,6 +20,7 @@ var errUnreadable = errors.New("it can't be read")
 // work is one delivery while a lane has it.
 type work struct {
 	*Lane
+	*setup
 	task     outbox.Task
 	mapping  *mappings.Mapping
 	entry    outbox.Entry
@@ -151,7 +152,7 @@ func (w *work) write(ctx context.Context, commit func(context.Context, outbox.Tx
 
 // refresh takes over what somebody else changed: while a delivery waits that is only that there is a newer revision.
 func (w *work) refresh(ctx context.Context) error {
-	fresh := &work{Lane: w.Lane, task: w.task}
+	fresh := &work{Lane: w.Lane, setup: w.setup, task: w.task}
 	if err := fresh.load(ctx); err != nil {
 		return err
 	}
@@ -201,7 +202,7 @@ func (w *work) settle(ctx context.Context, e ending) error {
 		if end != connector.DeliveryWaiting {
 			w.delivery.Retried, w.delivery.Redone, w.delivery.Insist = false, false, false
 		}
-		w.delivery.State, w.delivery.Reason = end, reason
+		w.delivery.State, w.delivery.Reason, w.delivery.Mapping = end, reason, w.mapping.Stamp()
 		tx, err := w.tx()
 		for _, c := range connector.CountMove(w.Name, w.stored, w.delivery.Standing()) {
 			tx.Count = append(tx.Count, outbox.Delta{Day: w.task.Ref.Day, Name: c.Name, N: c.N})
@@ -218,8 +219,8 @@ func (w *work) settle(ctx context.Context, e ending) error {
 }
 
 // shownURL is the address as it may be stored and shown: without query, and not at all if it is a secret itself.
-func (l *Lane) shownURL(url string) string {
-	if l.SecretURL {
+func (s *setup) shownURL(url string) string {
+	if s.SecretURL {
 		return "(secret)"
 	}
 	if i := slices.Index([]byte(url), '?'); i >= 0 {
