@@ -93,7 +93,7 @@ func nobodyAnswers(err error) bool {
 func source(store *bolt.Store, live admin.Live, cfg *configs.Config, lanes map[string]admin.Lane) admin.Source {
 	return admin.Source{
 		Store: store, Live: live, Now: time.Now, Lanes: lanes,
-		Destinations: func() []string { return destinationNames(cfg) },
+		Destinations: func() []string { return append(destinationNames(cfg), pastNames(cfg)...) },
 		QueueName:    func(queue string) string { return cfg.Queue(queue).Name },
 	}
 }
@@ -102,6 +102,16 @@ func destinationNames(cfg *configs.Config) []string {
 	names := make([]string, len(cfg.Destinations))
 	for i := range cfg.Destinations {
 		names[i] = cfg.Destinations[i].Name
+	}
+	return names
+}
+
+// pastNames gives the names that destinations had, under which calls may still wait for them.
+func pastNames(cfg *configs.Config) (names []string) {
+	for i := range cfg.Destinations {
+		if was := cfg.Destinations[i].Was; was != "" {
+			names = append(names, was)
+		}
 	}
 	return names
 }

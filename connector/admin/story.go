@@ -62,6 +62,9 @@ type Source struct {
 	Quarantine Quarantine
 	// Intake is what takes the dialer's posts; nil where no daemon runs.
 	Intake Intake
+	// Reload reads the configuration again, LastReload tells of the last time; nil where no daemon runs.
+	Reload     func(ctx context.Context) connector.Reload
+	LastReload func() connector.Reload
 	// QueueName gives the name of an access number, "" if it has none.
 	QueueName func(queue string) string
 	// Now is the time of day.
