@@ -73,13 +73,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return err
 	}
 
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", d.config.Listen)
+	listener, inherited, err := d.listenEvents(ctx)
 	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) {
-			err = op.Err
-		}
-		return fmt.Errorf("listen: %s can't be listened on: %w (set another address with listen, or --listen)", d.config.Listen, err)
+		return err
 	}
 	socket, err := listenAdmin(ctx, d.config.Admin.Socket)
 	if err != nil {
@@ -135,10 +131,13 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		defer stopPublic()
 	}
 	stopEvents := d.serve(gate, &http.Server{
-		Handler: receiver, ConnContext: gate.ConnContext, TLSConfig: d.parts.pair.config(), DisableGeneralOptionsHandler: true,
+		Handler: d.parting(receiver), ConnContext: gate.ConnContext, TLSConfig: d.parts.pair.config(), DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout: headerTime, MaxHeaderBytes: 16 << 10,
 	}, fail)
 	defer stopEvents()
+	if inherited {
+		defer sayGoodbye(gate)
+	}
 
 	d.log.Info("ready", "version", version, "listen", listener.Addr().String(), "store", store.Path(),
 		"open_calls", engine.Open(), "destinations", d.destinations.get())
