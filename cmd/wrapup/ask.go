@@ -28,6 +28,7 @@ type asked interface {
 	Deliveries(ctx context.Context, q admin.ListQuery) (*admin.Page, error)
 	DestinationStatus(ctx context.Context) ([]admin.DestinationStatus, error)
 	Days(ctx context.Context) ([]string, error)
+	Status(ctx context.Context) (*admin.Status, error)
 	Audit(ctx context.Context, day string) (*admin.DayAudit, error)
 	Agents(ctx context.Context) ([]connector.AgentNow, error)
 	Queues(ctx context.Context, days int) ([]admin.QueueStats, error)
@@ -62,7 +63,7 @@ func (a *app) ask(ctx context.Context, question func(context.Context, asked) err
 		return errors.Join(err, store.Close())
 	}
 	s := source(store, stopped{store}, cfg, nil)
-	s.Quarantine = kept
+	s.Quarantine, s.Self = kept, selfOf(store)
 	return errors.Join(question(ctx, s), store.Close())
 }
 

@@ -16,6 +16,7 @@ import (
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 
 	"wrapup/configs"
+	"wrapup/connector"
 	"wrapup/connector/correlate"
 	"wrapup/connector/finish"
 	"wrapup/connector/intake"
@@ -42,6 +43,7 @@ type daemon struct {
 	load    func() (*configs.Config, problem.Problems)
 	reloads <-chan os.Signal
 	last    lastReload
+	started connector.Time
 	// stopping says that the daemon is being stopped.
 	stopping atomic.Bool
 	parts    parts
@@ -63,7 +65,8 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 
-	d.last.begin(time.Now())
+	d.started = connector.TimeOf(time.Now())
+	d.last.begin(d.started)
 	d.destinations.set(destinationNames(d.config))
 	clock := finish.NewSystemClock()
 	engine := finish.New(finish.Options{

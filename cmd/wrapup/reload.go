@@ -55,8 +55,8 @@ type lastReload struct {
 	r  connector.Reload
 }
 
-func (l *lastReload) begin(now time.Time) {
-	l.set(connector.Reload{At: connector.TimeOf(now), OK: true})
+func (l *lastReload) begin(now connector.Time) {
+	l.set(connector.Reload{At: now, OK: true})
 }
 
 func (l *lastReload) set(r connector.Reload) {
@@ -316,6 +316,6 @@ func (d *daemon) adminHandler() http.Handler {
 	asked := source(p.store, running{p.engine}, d.config, p.fleet.byName())
 	asked.Test = p.trials.tester(d.config, p.fleet.all(), d.log)
 	asked.Quarantine, asked.Intake = p.quarantine, p.receiver
-	asked.Reload, asked.LastReload = d.reload, d.last.get
+	asked.Reload, asked.LastReload, asked.Self = d.reload, d.last.get, d.self
 	return admin.Handler(asked, d.log)
 }

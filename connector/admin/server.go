@@ -108,6 +108,7 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 		return struct{}{}, s.Resume(r.Context(), o.Destination)
 	})
 	s.handleReload(handle)
+	s.handleStatus(handle)
 	handle("GET /v1/intake", func(r *http.Request) (any, error) { return s.IntakeStatus(r.Context()) })
 	handle("POST /v1/quarantine/list", func(r *http.Request) (any, error) { // a GET's query is too short for many IDs
 		var q connector.QuarantineQuery

@@ -65,6 +65,8 @@ type Source struct {
 	// Reload reads the configuration again, LastReload tells of the last time; nil where no daemon runs.
 	Reload     func(ctx context.Context) connector.Reload
 	LastReload func() connector.Reload
+	// Self tells what the daemon, or whoever reads its store, knows of itself.
+	Self func(ctx context.Context) (*Self, error)
 	// QueueName gives the name of an access number, "" if it has none.
 	QueueName func(queue string) string
 	// Now is the time of day.
