@@ -64,8 +64,8 @@ type Admin struct {
 
 	// Socket is the path of the unix socket. It is no longer than 107 bytes, or the system refuses it.
 	Socket string `yaml:"socket" default:"/run/wrapup/admin.sock"`
-	// Listen is an address, as host:port, where /healthz and /readyz are answered to everybody. Without it they are answered
-	// at the socket alone.
+	// Listen is an address, as host:port, where /healthz and /readyz are answered to everybody who asks. Without it nobody
+	// listens.
 	Listen string `yaml:"listen,omitempty"`
 }
 

@@ -191,7 +191,7 @@ func (d *daemon) apply(ctx context.Context, fresh *configs.Config, r *connector.
 			return err
 		}
 	}
-	plan, err := d.planLanes(ctx, old, fresh, touched)
+	plan, err := d.planLanes(ctx, fresh, touched)
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ type lanePlan struct {
 
 // planLanes makes the lanes and connections that a configuration needs, and says what becomes of those that there are. The
 // tokens of a destination that is changed are asked for by its new connection alone from then on.
-func (d *daemon) planLanes(ctx context.Context, old, fresh *configs.Config, touched map[string]bool) (*lanePlan, error) {
+func (d *daemon) planLanes(ctx context.Context, fresh *configs.Config, touched map[string]bool) (*lanePlan, error) {
 	p := &d.parts
 	plan := &lanePlan{}
 	wanted := map[string]string{} // names of lanes, and the destinations that they are of

@@ -62,7 +62,7 @@ func TestChange(t *testing.T) {
 	virtual(t, "old credentials that are refused late don't pause the new ones, nor does a probe with them put off the next", func(t *testing.T) {
 		b := newBench(t, first(), func(d *Destination) { d.Probe, d.Concurrency = time.Hour, 2 })
 		release := make(chan struct{})
-		late := func(ctx context.Context) (*target.Answer, error) {
+		late := func(context.Context) (*target.Answer, error) {
 			<-release
 			return &target.Answer{Status: 401}, nil
 		}
