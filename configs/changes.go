@@ -37,7 +37,7 @@ func (c Change) Restart() bool {
 }
 
 // restart are the settings that are read at the start: what they are about is open while the daemon runs.
-var restart = []string{"listen", "data_dir", "admin", "store", "log.format"}
+var restart = []string{"listen", "data_dir", "admin", "store", "retention.calls", "retention.answers", "log.format"}
 
 // Changes tells how two configurations that Load gave differ, in the order of the keys. What files hold counts: secrets,
 // mappings, tables, certificates of authorities. The daemon's own certificate doesn't; it is looked after by itself.

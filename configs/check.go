@@ -23,7 +23,7 @@ func (l *loader) check(c *Config) {
 	l.checkAddress("listen", c.Listen)
 	l.checkTLS(&c.TLS)
 	l.checkProxies(c.TrustedProxies)
-	l.positive("retention.quarantine", c.Retention.Quarantine)
+	l.checkRetention(c)
 	l.required("data_dir", c.DataDir)
 	if l.required("admin.socket", c.Admin.Socket) && len(c.Admin.Socket) > 107 {
 		l.errorf("admin.socket", "longer than the 107 bytes that the system allows")

@@ -89,6 +89,12 @@ type Store interface {
 	// Counts gives the counters of a day.
 	Counts(ctx context.Context, day Day) (map[string]int64, error)
 
+	// Expire drops what is kept of days before the given one: their entries, rows and counters, and the buried tasks that are
+	// about these entries. A day of which a task waits is kept whole. A day is gone at once, for everybody; what it held is
+	// deleted little by little, so that nobody has to wait: a call deletes about limit things, and More says that there is
+	// more to do. Call it again then; nothing is lost if a process ends between.
+	Expire(ctx context.Context, before Day, limit int) (Expired, error)
+
 	// Close waits for what is under way and closes the store.
 	Close() error
 }
@@ -112,6 +118,16 @@ var (
 	// ErrLocked: another process has the store open.
 	ErrLocked = errors.New("another process has the store open")
 )
+
+// Expired is what a call of Expire did.
+type Expired struct {
+	// Days that are gone since this call, oldest first, and those before the given one that are kept because tasks wait of them.
+	Days, Kept []Day
+	// Buried is how many buried tasks were taken away by this call.
+	Buried int
+	// More says that there is more to delete.
+	More bool
+}
 
 // Tx is a set of changes that belong together. It may be committed again without harm: Add, Put and Entry recognise what
 // is there already.
@@ -145,7 +161,7 @@ type Item struct {
 // EntryPut creates an entry (Prev 0) or replaces one (its Ref, and in Prev the version it is expected to have). A version
 // other than Prev is ErrConflict, unless it is Prev+1 with the same body: then the Tx is a repeat.
 type EntryPut struct {
-	// ID is the entry's own name, unique within the group. A second entry of that name is never created.
+	// ID is the entry's own name, unique within the group: a second entry of that name is never created while the first is kept.
 	ID string
 	// Ref of the entry to replace.
 	Ref Ref

@@ -33,6 +33,7 @@ type asked interface {
 	Agents(ctx context.Context) ([]connector.AgentNow, error)
 	Queues(ctx context.Context, days int) ([]admin.QueueStats, error)
 	Quarantined(ctx context.Context, q connector.QuarantineQuery) (*connector.QuarantinePage, error)
+	Backup(ctx context.Context, to func(size int64) (io.Writer, error)) error
 	QuarantinedBody(ctx context.Context, id string) (*connector.Quarantined, error)
 }
 
@@ -93,7 +94,7 @@ func nobodyAnswers(err error) bool {
 // source is where answers come from; lanes are nil where no daemon runs.
 func source(store *bolt.Store, live admin.Live, cfg *configs.Config, lanes map[string]admin.Lane) admin.Source {
 	return admin.Source{
-		Store: store, Live: live, Now: time.Now, Lanes: lanes,
+		Store: store, Live: live, Now: time.Now, Lanes: lanes, Copy: store.Backup,
 		Destinations: func() []string { return append(destinationNames(cfg), pastNames(cfg)...) },
 		QueueName:    func(queue string) string { return cfg.Queue(queue).Name },
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -56,7 +57,8 @@ type daemon struct {
 // run serves until ctx ends, or the store breaks. Parts are started from the store up to the intake and stopped the
 // other way round: what is accepted always has somebody to finish and deliver it.
 func (d *daemon) run(ctx context.Context) (err error) {
-	store, err := openStore(d.config.DataDir, d.log)
+	clock := finish.NewSystemClock()
+	store, space, err := openStore(d.config, clock, d.log)
 	if err != nil {
 		return err
 	}
@@ -68,7 +70,6 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	d.started = connector.TimeOf(time.Now())
 	d.last.begin(d.started)
 	d.destinations.set(destinationNames(d.config))
-	clock := finish.NewSystemClock()
 	engine := finish.New(finish.Options{
 		Store: store, Settings: settings(d.config), Destinations: d.destinations.get, Clock: clock, Logger: d.log,
 	})
@@ -91,19 +92,22 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	}
 	lanes, err := newLanes(d.config, store, d.log)
 	if err == nil {
+		err = holdRestored(ctx, store, d.destinations.get(), clock.Wall(), d.log)
+	}
+	if err == nil {
 		err = restore(ctx, store, lanes, lanes)
 	}
 	if err != nil {
 		return errors.Join(err, listener.Close(), socket.Close())
 	}
 	kept := intake.NewQuarantine(intake.QuarantineOptions{
-		Store: store, Now: clock.Wall, Logger: d.log, Retention: time.Duration(d.config.Retention.Quarantine),
+		Store: admitted{store, space}, Now: clock.Wall, Logger: d.log, Retention: time.Duration(d.config.Retention.Quarantine),
 	})
 	if err := restoreQuarantine(ctx, store, kept); err != nil {
 		d.log.Error("a part of the quarantine can't be read; it is left where it is", "error", err)
 	}
 	gate := intake.NewGate(listener, mostConnections(), clock.Wall, d.log)
-	receiver := d.receiver(store, engine, clock, kept, gate)
+	receiver := d.receiver(admitted{store, space}, engine, clock, kept, gate)
 	pair, err := keyPair(d.config, clock, d.log)
 	if err != nil {
 		return errors.Join(err, listener.Close(), socket.Close())
@@ -121,6 +125,10 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	defer stopEngine()
 	stopWatch := start(ctx, fail, func(ctx context.Context) error { return watch(ctx, store) })
 	defer stopWatch()
+	stopRoom := start(ctx, fail, space.run)
+	defer stopRoom()
+	stopRetention := start(ctx, fail, newRetention(store, clock, &d.config.Retention, d.log).run)
+	defer stopRetention()
 	stopTables := start(ctx, fail, func(ctx context.Context) error { return d.watchTables(ctx) })
 	defer stopTables()
 	stopQuarantine := start(ctx, fail, kept.Run)
@@ -234,20 +242,30 @@ func settings(c *configs.Config) correlate.Settings {
 
 const storeFile = "wrapup.db"
 
-// openStore opens the store in the data folder, which is created if it isn't there.
-func openStore(dir string, log *slog.Logger) (*bolt.Store, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, fmt.Errorf("data_dir: %w", err)
+// openStore opens the store in the data folder, which is created if it isn't there, and watches its room.
+func openStore(c *configs.Config, clock finish.Clock, log *slog.Logger) (*bolt.Store, *room, error) {
+	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
+		return nil, nil, fmt.Errorf("data_dir: %w", err)
 	}
-	dir, err := filepath.Abs(dir)
+	dir, err := filepath.Abs(c.DataDir)
 	if err != nil {
-		return nil, fmt.Errorf("data_dir: %w", err)
+		return nil, nil, fmt.Errorf("data_dir: %w", err)
 	}
-	store, err := bolt.Open(filepath.Join(dir, storeFile), bolt.Options{Logger: log})
-	if errors.Is(err, outbox.ErrLocked) {
-		return nil, fmt.Errorf("another wrapup is running on the data in %s: stop it first, or give this one a data_dir of its own", dir)
+	space, err := newRoom(dir, c.Store.MaxSize, clock.Mono, log)
+	if err != nil {
+		return nil, nil, err
 	}
-	return store, err
+	store, err := bolt.Open(filepath.Join(dir, storeFile), bolt.Options{Logger: log, MakeRoom: space.makeRoom})
+	switch {
+	case errors.Is(err, outbox.ErrLocked):
+		return nil, nil, fmt.Errorf("another wrapup is running on the data in %s: stop it first, or give this one a data_dir of its own", dir)
+	case errors.Is(err, syscall.EROFS):
+		return nil, nil, fmt.Errorf("the disk of %s is read-only, so no event could be stored: mount it for writing (%w)", dir, err)
+	case err != nil:
+		return nil, nil, err
+	}
+	space.usage = store.Usage
+	return store, space, nil
 }
 
 // listenAdmin listens on the admin socket. The store is locked by now, so a socket that is there already belongs to nobody.

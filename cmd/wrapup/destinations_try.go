@@ -15,6 +15,7 @@ import (
 	"wrapup/configs"
 	"wrapup/connector/admin"
 	"wrapup/connector/deliver"
+	"wrapup/connector/finish"
 	problem "wrapup/mappings/source"
 	"wrapup/outbox"
 )
@@ -143,7 +144,7 @@ func (t *trying) alone(ctx context.Context, o admin.TestOrder) (got *trial, err 
 		return nil, err
 	}
 	d := &daemon{config: &one, log: slog.New(slog.DiscardHandler)}
-	store, err := openStore(one.DataDir, d.log)
+	store, _, err := openStore(&one, finish.NewSystemClock(), d.log)
 	switch {
 	case errors.Is(err, outbox.ErrLocked):
 		return nil, fmt.Errorf("a daemon runs on the data in %s, but none answers at %s: is admin.socket the one it uses?", one.DataDir, one.Admin.Socket)

@@ -48,6 +48,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
   wrapup sources                   what has the dialer posted, and who was refused?
   wrapup quarantine list           what was posted and not understood? (and show, retry, drop)
   wrapup audit                     is every finished call accounted for?
+  wrapup backup FILE               a copy of the store, while the daemon runs
   wrapup agents, wrapup queues     what do the agents do now, and how do the queues do?
   wrapup mappings, wrapup preview  what is there to start from, and what would a mapping send?
   wrapup simulate                  post realistic traffic whose right outcome is known`,
@@ -59,7 +60,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
 		return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.PersistentFlags().StringVar(&a.config, "config", a.env("WRAPUP_CONFIG", defaultConfig), "the configuration `file`")
-	root.AddCommand(a.serve(), a.reload(), a.demo(), a.check(), a.status(), a.why(), a.deliveries(), a.destinations(), a.audit(), a.quarantine(), a.sources(), a.agents(), a.queues(), a.simulate(), a.mappings(), a.preview(), a.bench(), a.version())
+	root.AddCommand(a.serve(), a.reload(), a.demo(), a.check(), a.status(), a.why(), a.deliveries(), a.destinations(), a.audit(), a.backup(), a.quarantine(), a.sources(), a.agents(), a.queues(), a.simulate(), a.mappings(), a.preview(), a.bench(), a.version())
 	return root
 }
 

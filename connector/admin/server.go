@@ -109,6 +109,7 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 	})
 	s.handleReload(handle)
 	s.handleStatus(handle)
+	mux.HandleFunc("GET /v1/backup", s.serveBackup(log))
 	handle("GET /v1/intake", func(r *http.Request) (any, error) { return s.IntakeStatus(r.Context()) })
 	handle("POST /v1/quarantine/list", func(r *http.Request) (any, error) { // a GET's query is too short for many IDs
 		var q connector.QuarantineQuery

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -67,6 +68,8 @@ type Source struct {
 	LastReload func() connector.Reload
 	// Self tells what the daemon, or whoever reads its store, knows of itself.
 	Self func(ctx context.Context) (*Self, error)
+	// Copy writes the store as it is at one moment, see Backup.
+	Copy func(ctx context.Context, to func(size int64) (io.Writer, error)) error
 	// QueueName gives the name of an access number, "" if it has none.
 	QueueName func(queue string) string
 	// Now is the time of day.

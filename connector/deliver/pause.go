@@ -114,6 +114,12 @@ func (l *Lane) Restore(item outbox.Item) error {
 	if s := l.current.Load().TokenStore; s != nil && s.restore(item) {
 		return nil
 	}
+	if item.ID == restoredItem { // it says something of tokens, of which there are none: it goes with the pause
+		l.holds.mu.Lock()
+		defer l.holds.mu.Unlock()
+		l.holds.there = append(l.holds.there, item.ID)
+		return nil
+	}
 	if !l.holds.restore(item.ID) {
 		return nil
 	}

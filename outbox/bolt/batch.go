@@ -80,6 +80,12 @@ func (b *batch) applyAll(requests []*request, failed map[*request]bool) (half *r
 		}
 		var p plan
 		r.res = outbox.Result{}
+		if r.alone != nil {
+			if r.err = r.alone(b); r.err != nil {
+				return r
+			}
+			continue
+		}
 		if p, r.err = b.check(r); r.err != nil {
 			continue
 		}

@@ -59,6 +59,9 @@ type Options struct {
 	// fail by not calling it, or by giving another error afterwards. It must not give nil without having called it.
 	Commit func(commit func() error) error
 
+	// MakeRoom, if given, is called when a commit found no room. If it says that there is more now, the commit is tried again.
+	MakeRoom func() bool
+
 	hash func(group, id string) uint64 // in tests, a bad one
 }
 
@@ -68,6 +71,7 @@ type Store struct {
 	path   string
 	log    *slog.Logger
 	commit func(commit func() error) error
+	room   func() bool // makes some, see Options.MakeRoom
 	codec  codec
 	hash   func(group, id string) uint64
 
@@ -87,6 +91,11 @@ type Store struct {
 	queuesMu sync.RWMutex
 	queues   map[string]*queue
 
+	// expiring is held by who drops days, and unburied says that no buried task is about a day that is being deleted.
+	expiring sync.Mutex
+	unburied bool
+	waitedOf candidates
+
 	// These belong to the committer.
 	items index
 	seq   uint64
@@ -102,6 +111,7 @@ func Open(path string, opts Options) (*Store, error) {
 		path:     path,
 		log:      opts.Logger,
 		commit:   opts.Commit,
+		room:     opts.MakeRoom,
 		hash:     opts.hash,
 		readOnly: opts.ReadOnly,
 		requests: make(chan *request, maxBatch),
@@ -115,6 +125,9 @@ func Open(path string, opts Options) (*Store, error) {
 	}
 	if s.commit == nil {
 		s.commit = func(commit func() error) error { return commit() }
+	}
+	if s.room == nil {
+		s.room = func() bool { return false }
 	}
 	if s.hash == nil {
 		s.hash = itemHash(maphash.MakeSeed())
@@ -156,7 +169,6 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 		ReadOnly:       opts.ReadOnly,
 		FreelistType:   bbolt.FreelistMapType,
 		NoFreelistSync: true,
-		NoStatistics:   true,
 	})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("the store %s can't be opened: %w (waited %s for it)", path, outbox.ErrLocked, timeout)

@@ -174,6 +174,8 @@ func (r *rig) refusesAll(task outbox.Task, want error) {
 	assert.ErrorIs(r, err, want)
 	_, err = r.Hasten(r.ctx, "q", t0.Add(-1), t0.Add(-1))
 	assert.ErrorIs(r, err, want)
+	_, err = r.Expire(r.ctx, day0, 1)
+	assert.ErrorIs(r, err, want)
 	_, err = r.Depth(r.ctx, "q")
 	assert.ErrorIs(r, err, want)
 	_, err = r.Queues(r.ctx)

@@ -30,6 +30,7 @@ func Run(t *testing.T, open OpenFunc) {
 		{"tasks", taskTests},
 		{"settle", settleTests},
 		{"hasten", hastenTests},
+		{"expire", expireTests},
 		{"store", storeTests},
 	} {
 		t.Run(part.name, func(t *testing.T) {
