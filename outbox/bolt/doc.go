@@ -10,6 +10,7 @@
 //	days/<YYYY-MM-DD>/entries   seq → entry (version, group, id, body)
 //	days/<YYYY-MM-DD>/rows      seq name → row (version, body)
 //	days/<YYYY-MM-DD>/groups    length group seq → id: finds the entries of a group
+//	days/<YYYY-MM-DD>/labels    block length label rest → nothing; block and rest are the entry's seq
 //	days/<YYYY-MM-DD>/counts    name → counter
 //
 // Sequence numbers are 8 bytes, big-endian, and come from one counter: none is ever given out twice, so a key names the
