@@ -17,7 +17,7 @@ type Erased struct {
 	Numbers []string `json:"numbers"`
 }
 
-// ErasureGroup is the store's group of the key that erased numbers are hashed with.
+// ErasureGroup is the store's group of the keys that erased numbers are hashed with.
 const ErasureGroup = "erasure"
 
 // HashNumber gives the hash of a number in E.164, or of its digits where that isn't known. There are few phone numbers: the

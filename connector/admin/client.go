@@ -37,6 +37,12 @@ func (c *Client) Story(ctx context.Context, uuid string) (*Story, error) {
 	return s, c.get(ctx, "/v1/story?"+url.Values{"uuid": {uuid}}.Encode(), s)
 }
 
+// Why asks for all that is known of a call, named in any way.
+func (c *Client) Why(ctx context.Context, q WhyQuery) (*Story, error) {
+	s := new(Story)
+	return s, c.get(ctx, "/v1/why?"+url.Values{"of": {q.Of}, "as": {q.As}}.Encode(), s)
+}
+
 // Deliveries asks for a page of the list of deliveries.
 func (c *Client) Deliveries(ctx context.Context, q ListQuery) (*Page, error) {
 	p := new(Page)

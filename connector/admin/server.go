@@ -50,6 +50,9 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 	}
 	// The uuid is whatever the dialer sent, such as "..": it must not be a part of the path.
 	handle("GET /v1/story", func(r *http.Request) (any, error) { return s.Story(r.Context(), r.URL.Query().Get("uuid")) })
+	handle("GET /v1/why", func(r *http.Request) (any, error) {
+		return s.Why(r.Context(), WhyQuery{Of: r.URL.Query().Get("of"), As: r.URL.Query().Get("as")})
+	})
 	handle("GET /v1/agents", func(r *http.Request) (any, error) { return s.Agents(r.Context()) })
 	handle("GET /v1/queues", func(r *http.Request) (any, error) {
 		days, err := strconv.Atoi(r.URL.Query().Get("days"))
