@@ -65,6 +65,9 @@ func (c *Call) Labels() []string {
 			labels = append(labels, l)
 		}
 	}
+	if r := c.Record(); r.Attempt > 1 { // its group is named by the uuid, which is another name
+		labels = append(labels, SavedLabel(r.CallID))
+	}
 	if c.Erased != nil {
 		for _, hash := range c.Erased.Numbers {
 			labels = append(labels, ErasedLabel(hash))

@@ -104,7 +104,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	asked := source(store, running{engine}, d.config, byName(lanes))
 	tryouts := newTrials()
 	asked.Test = tryouts.tester(d.config, lanes, d.log)
-	asked.Quarantine, asked.Intake = kept, receiver
+	asked.Quarantine, asked.Intake, asked.LookNow = kept, receiver, engine.LookNow
 	stopAdmin := d.serve(socket, &http.Server{Handler: admin.Handler(asked, d.log), ReadHeaderTimeout: headerTime, MaxHeaderBytes: 64 << 10}, fail)
 	defer stopAdmin()
 	defer tryouts.end()

@@ -43,6 +43,12 @@ func (c *Client) Why(ctx context.Context, q WhyQuery) (*Story, error) {
 	return s, c.get(ctx, "/v1/why?"+url.Values{"of": {q.Of}, "as": {q.As}}.Encode(), s)
 }
 
+// Erase has a part of an erasure done.
+func (c *Client) Erase(ctx context.Context, o EraseOrder) (*Erasure, error) {
+	e := new(Erasure)
+	return e, c.post(ctx, "/v1/erase", o, e)
+}
+
 // Deliveries asks for a page of the list of deliveries.
 func (c *Client) Deliveries(ctx context.Context, q ListQuery) (*Page, error) {
 	p := new(Page)

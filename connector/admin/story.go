@@ -72,6 +72,8 @@ type Source struct {
 	Intake Intake
 	// Correlation has the rules that calls are put together by, and the regions of the queues.
 	Correlation correlate.Settings
+	// LookNow makes an open call be looked at at once; nil where no daemon runs.
+	LookNow func(uuid string)
 	// QueueName gives the name of an access number, "" if it has none.
 	QueueName func(queue string) string
 	// Now is the time of day.
