@@ -26,6 +26,7 @@ import (
 type asked interface {
 	Story(ctx context.Context, uuid string) (*admin.Story, error)
 	Why(ctx context.Context, q admin.WhyQuery) (*admin.Story, error)
+	Calls(ctx context.Context, q admin.CallQuery) (*admin.CallPage, error)
 	Deliveries(ctx context.Context, q admin.ListQuery) (*admin.Page, error)
 	DestinationStatus(ctx context.Context) ([]admin.DestinationStatus, error)
 	Days(ctx context.Context) ([]string, error)

@@ -49,6 +49,12 @@ func (c *Client) Erase(ctx context.Context, o EraseOrder) (*Erasure, error) {
 	return e, c.post(ctx, "/v1/erase", o, e)
 }
 
+// Calls asks for a page of the list of calls.
+func (c *Client) Calls(ctx context.Context, q CallQuery) (*CallPage, error) {
+	p := new(CallPage)
+	return p, c.post(ctx, "/v1/calls/list", q, p)
+}
+
 // Deliveries asks for a page of the list of deliveries.
 func (c *Client) Deliveries(ctx context.Context, q ListQuery) (*Page, error) {
 	p := new(Page)

@@ -53,6 +53,13 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 	handle("GET /v1/why", func(r *http.Request) (any, error) {
 		return s.Why(r.Context(), WhyQuery{Of: r.URL.Query().Get("of"), As: r.URL.Query().Get("as")})
 	})
+	handle("POST /v1/calls/list", func(r *http.Request) (any, error) { // a number has no place in a path that may be logged
+		var q CallQuery
+		if err := readOrder(r, &q); err != nil {
+			return nil, err
+		}
+		return s.Calls(r.Context(), q)
+	})
 	handle("POST /v1/erase", func(r *http.Request) (any, error) {
 		var o EraseOrder
 		if err := readOrder(r, &o); err != nil {
