@@ -100,6 +100,7 @@ func (a *app) eraseAll(ctx context.Context, client *admin.Client, o admin.EraseO
 		all.Calls, all.Open = append(all.Calls, part.Calls...), append(all.Open, part.Open...)
 		all.Quarantined, all.Left = append(all.Quarantined, part.Quarantined...), append(all.Left, part.Left...)
 		all.Timelines, all.Already, all.Waiting, all.Read = all.Timelines+part.Timelines, all.Already+part.Already, all.Waiting+part.Waiting, all.Read+part.Read
+		all.Unreadable += part.Unreadable
 		if isTerminal(a.err) {
 			fmt.Fprintf(a.err, "\r%d calls read", all.Read)
 		}
@@ -126,6 +127,9 @@ func printErasure(w io.Writer, e *admin.Erasure, done bool) error {
 		verb, strings.Join(e.Numbers, " or "), len(e.Calls), e.Waiting, len(e.Open), len(e.Quarantined), e.Timelines)
 	if e.Already > 0 {
 		fmt.Fprintf(&b, "%d calls with it were erased before.\n", e.Already)
+	}
+	if e.Unreadable > 0 {
+		fmt.Fprintf(&b, "%d calls can't be read: whether they have it nobody knows.\n", e.Unreadable)
 	}
 	if len(e.Left) > 0 {
 		b.WriteString("wrapup can't erase what the destinations have. Erase it there:\n")

@@ -143,7 +143,7 @@ func TestWhyNamesTheReason(t *testing.T) {
 		line := s.firstLine("The call is still open: 1 event(s) have come, and it is not finished yet: only its creation has come; it is finished 10m after it", "0811-0000-002")
 		assert.Regexp(t, `at 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC`, line)
 	})
-	part("skipped by a rule", func(t *testing.T) {
+	part("skipped by a rule", func(*testing.T) {
 		s.accepted(dialled("33333333-rule", "8110000003")...)
 		s.firstLine("hook: skipped (the destination's condition is not met: call.outcome == 'connected')", "33333333-rule")
 	})
@@ -152,7 +152,7 @@ func TestWhyNamesTheReason(t *testing.T) {
 		line := s.firstLine("desk: not delivered yet after 1 failed attempt(s), tried again at ", "44444444-retried")
 		assert.Contains(t, line, "down for maintenance")
 	})
-	part("the destination is paused", func(t *testing.T) {
+	part("the destination is paused", func(*testing.T) {
 		s.firstLine("slow: not delivered yet, the destination is paused (the vendor said so)", "33333333-rule")
 	})
 	part("dead by a bad field", func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestWhyNamesTheReason(t *testing.T) {
 		assert.Contains(t, line, "held: ")
 		assert.Contains(t, line, "9999")
 	})
-	part("maybe delivered", func(t *testing.T) {
+	part("maybe delivered", func(*testing.T) {
 		s.accepted(dialled("88888888-unsure", "8110000008")...)
 		s.firstLine("desk: parked (maybe delivered: ", "88888888-unsure")
 	})

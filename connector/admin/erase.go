@@ -36,6 +36,8 @@ type Erasure struct {
 	Timelines   int      `json:"timelines"`
 	Quarantined []string `json:"quarantined"`
 	Already     int      `json:"already"`
+	// Unreadable are calls that can't be read: whether they have the number nobody knows.
+	Unreadable int `json:"unreadable,omitempty"`
 	// Waiting are deliveries that were not done yet: they are not sent any more.
 	Waiting int `json:"waiting"`
 	// Left is what stays in the destinations: wrapup can't erase it.
@@ -363,9 +365,10 @@ func (e *eraser) mark(ref outbox.Ref) {
 
 // plan gives the Tx that erases the number from a call, nil if the call has nothing of it.
 func (e *eraser) plan(entry *outbox.Entry) (tx *outbox.Tx, waiting int, left []LeftBehind, err error) {
-	call, err := connector.DecodeCall(entry.Body)
-	if err != nil {
-		return nil, 0, nil, nil // nobody can read it: it is told by the audit
+	call, bad := connector.DecodeCall(entry.Body)
+	if bad != nil { // nobody can say whether it has the number
+		e.page.Unreadable++
+		return nil, 0, nil, nil
 	}
 	mine := e.number.OneOf(call.Phones())
 	if !mine && call.Erased != nil && slices.ContainsFunc(call.Erased.Numbers, func(h string) bool { return slices.Contains(e.known, h) }) {

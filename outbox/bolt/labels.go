@@ -209,7 +209,7 @@ func (s *Store) Groups(ctx context.Context, prefix string, limit int) ([]string,
 			}
 			c := d.groups.Cursor()
 			for length := len(prefix); length <= maxName; {
-				at := binary.BigEndian.AppendUint16(nil, uint16(length)) //nolint:gosec // at most maxName
+				at := binary.BigEndian.AppendUint16(nil, uint16(length))
 				k, _ := c.Seek(at)
 				if len(k) < 2 {
 					break

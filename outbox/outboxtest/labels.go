@@ -76,7 +76,7 @@ var labelTests = []test{
 	{"labels over days, and many", func(r *rig) {
 		var want []outbox.Ref
 		for i := range 120 {
-			e := &outbox.EntryPut{ID: fmt.Sprint(i), Day: day0 + outbox.Day(i/40), Body: []byte("x")} //nolint:gosec // small
+			e := &outbox.EntryPut{ID: fmt.Sprint(i), Day: day0 + outbox.Day(i/40), Body: []byte("x")}
 			tx := outbox.Tx{Group: "g", Entry: e, Label: label(outbox.Ref{}, fmt.Sprint("other", i))}
 			if i%3 == 0 {
 				tx.Label = append(tx.Label, label(outbox.Ref{}, "third")...)
@@ -94,7 +94,7 @@ var labelTests = []test{
 	}},
 	{"groups by the beginning of their names", func(r *rig) {
 		for i, g := range []string{"call/a", "call/ab", "call/abc", "call/b", "agent/a", "c"} {
-			e := &outbox.EntryPut{ID: "e", Day: day0 + outbox.Day(i%2), Body: []byte("x")} //nolint:gosec // small
+			e := &outbox.EntryPut{ID: "e", Day: day0 + outbox.Day(i%2), Body: []byte("x")}
 			r.mustCommit(outbox.Tx{Group: g, Entry: e})
 		}
 		r.mustCommit(outbox.Tx{Group: "call/a", Entry: &outbox.EntryPut{ID: "f", Day: day0 + 2, Body: []byte("x")}})
