@@ -16,6 +16,7 @@ const (
 	DeliveryDead    DeliveryState = "dead"    // refused for good: a person has to look
 	DeliveryParked  DeliveryState = "parked"  // maybe delivered: the answer was lost, and a repeat could log the call twice
 	DeliveryDropped DeliveryState = "dropped" // given up by a person
+	DeliveryErased  DeliveryState = "erased"  // the customer's number was erased
 )
 
 // Delivery is what is kept of one call for one destination.
@@ -85,6 +86,8 @@ type Attempt struct {
 	Verdict string `json:"verdict"`
 	// Warning that came with a success.
 	Warning string `json:"warning,omitempty"`
+	// Duplicate says that it was there already, by the destination's own word.
+	Duplicate bool `json:"duplicate,omitempty"`
 	// Error in words: the CRM's own sentence where there is one.
 	Error string `json:"error,omitempty"`
 	// Request and Answer are the bodies, cut short; kept where the attempt failed.

@@ -25,6 +25,8 @@ import (
 // asked is what answers people's questions: a running daemon, or its store where none runs.
 type asked interface {
 	Story(ctx context.Context, uuid string) (*admin.Story, error)
+	Why(ctx context.Context, q admin.WhyQuery) (*admin.Story, error)
+	Calls(ctx context.Context, q admin.CallQuery) (*admin.CallPage, error)
 	Deliveries(ctx context.Context, q admin.ListQuery) (*admin.Page, error)
 	DestinationStatus(ctx context.Context) ([]admin.DestinationStatus, error)
 	Days(ctx context.Context) ([]string, error)
@@ -96,6 +98,7 @@ func source(store *bolt.Store, live admin.Live, cfg *configs.Config, lanes map[s
 	return admin.Source{
 		Store: store, Live: live, Now: time.Now, Lanes: lanes, Copy: store.Backup,
 		Destinations: func() []string { return append(destinationNames(cfg), pastNames(cfg)...) },
+		Correlation:  settings(cfg),
 		QueueName:    func(queue string) string { return cfg.Queue(queue).Name },
 	}
 }
@@ -126,6 +129,11 @@ func (r running) Pending(_ context.Context, uuid string) ([]connector.Arrival, e
 	return r.Engine.Pending(uuid), nil
 }
 
+// OpenCalls implements admin.Live.
+func (r running) OpenCalls(_ context.Context, wanted func(uuid string) bool) ([]connector.OpenCall, error) {
+	return r.Engine.OpenCalls(wanted), nil
+}
+
 // Agents implements admin.Live.
 func (r running) Agents(context.Context) ([]connector.AgentNow, error) { return r.Engine.Agents(), nil }
 
@@ -137,6 +145,15 @@ func (s stopped) Pending(ctx context.Context, uuid string) (pending []connector.
 	return pending, s.each(ctx, func(u, _ string, arrivals []connector.Arrival) {
 		if u == uuid {
 			pending = arrivals
+		}
+	})
+}
+
+// OpenCalls implements admin.Live.
+func (s stopped) OpenCalls(ctx context.Context, wanted func(uuid string) bool) (open []connector.OpenCall, err error) {
+	return open, s.each(ctx, func(uuid, _ string, arrivals []connector.Arrival) {
+		if uuid != "" && (wanted == nil || wanted(uuid)) {
+			open = append(open, connector.OpenCall{UUID: uuid, Pending: arrivals})
 		}
 	})
 }

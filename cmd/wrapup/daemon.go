@@ -49,7 +49,7 @@ type daemon struct {
 	stopping atomic.Bool
 	parts    parts
 	// destinations names those that calls go to which are finished now.
-	destinations names
+	destinations nameList
 	// listening, if set, is told the address once events are accepted.
 	listening func(addr net.Addr)
 }

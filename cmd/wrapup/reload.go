@@ -42,12 +42,12 @@ func (h *handler) use(next http.Handler) { h.now.Store(&next) }
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*h.now.Load()).ServeHTTP(w, r) }
 
-// names is a list of names that can be replaced.
-type names struct{ now atomic.Pointer[[]string] }
+// nameList is a list of names that can be replaced.
+type nameList struct{ now atomic.Pointer[[]string] }
 
-func (n *names) set(list []string) { n.now.Store(&list) }
+func (n *nameList) set(list []string) { n.now.Store(&list) }
 
-func (n *names) get() []string { return *n.now.Load() }
+func (n *nameList) get() []string { return *n.now.Load() }
 
 // lastReload is what became of the last reload; the start counts as one.
 type lastReload struct {
@@ -315,7 +315,7 @@ func (d *daemon) adminHandler() http.Handler {
 	p := &d.parts
 	asked := source(p.store, running{p.engine}, d.config, p.fleet.byName())
 	asked.Test = p.trials.tester(d.config, p.fleet.all(), d.log)
-	asked.Quarantine, asked.Intake = p.quarantine, p.receiver
+	asked.Quarantine, asked.Intake, asked.LookNow = p.quarantine, p.receiver, p.engine.LookNow
 	asked.Reload, asked.LastReload, asked.Self = d.reload, d.last.get, d.self
 	return admin.Handler(asked, d.log)
 }

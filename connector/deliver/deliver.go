@@ -280,11 +280,11 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	if verdict.Kind == stopped {
 		return false, context.Canceled
 	}
-	warning, reauth := "", false
+	warning, duplicate, reauth := "", false, false
 	if got != nil {
 		var j mappings.Judgement
 		verdict, j = verdictOn(w.mapping, call, action.Step, got, verdict)
-		warning, reauth = j.Warning, verdict.Kind == target.Down
+		warning, duplicate, reauth = j.Warning, j.Duplicate, verdict.Kind == target.Down
 		if verdict.Kind == target.Done {
 			w.progress = j.Progress
 		}
@@ -294,6 +294,7 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	}
 	verdict.Reason, warning = w.mask(verdict.Reason), w.mask(warning)
 	w.note(record, action, got, verdict, warning)
+	w.delivery.Attempts[len(w.delivery.Attempts)-1].Duplicate = duplicate && verdict.Kind == target.Done
 	if reauth && w.renew(action, login) { // once: credentials that are no good either pause the destination
 		return false, nil
 	}

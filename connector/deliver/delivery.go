@@ -28,7 +28,9 @@ type work struct {
 	call     *connector.Call
 	delivery *connector.Delivery
 	// stored is how the delivery is counted, as it is stored.
-	stored   connector.Standing
+	stored connector.Standing
+	// labels are those that the call has for the sake of this delivery.
+	labels   []string
 	progress mappings.Progress
 	// dirty says that a step's success is not durable yet.
 	dirty bool
@@ -66,7 +68,7 @@ func (w *work) load(ctx context.Context) (err error) {
 	if w.delivery, err = connector.DecodeDelivery(row.Body); err != nil {
 		return fmt.Errorf("%w: call %s: %w", errUnreadable, w.entry.ID, err)
 	}
-	w.stored = w.delivery.Standing()
+	w.stored, w.labels = w.delivery.Standing(), w.delivery.SavedLabels()
 	w.progress = mappings.Progress{}
 	if len(w.delivery.Progress) > 0 {
 		d := json.NewDecoder(bytes.NewReader(w.delivery.Progress))
@@ -102,10 +104,16 @@ func (w *work) tx() (outbox.Tx, error) {
 	if err != nil {
 		return outbox.Tx{}, err
 	}
-	return outbox.Tx{
+	tx := outbox.Tx{
 		Group: w.entry.Group,
 		Put:   []outbox.RowPut{{Ref: w.task.Ref, Name: w.Name, Prev: w.version, Body: body}},
-	}, nil
+	}
+	for _, label := range w.delivery.SavedLabels() {
+		if !slices.Contains(w.labels, label) {
+			tx.Label = append(tx.Label, outbox.Label{Ref: w.task.Ref, Name: label})
+		}
+	}
+	return tx, nil
 }
 
 // persist makes the delivery's row durable and goes on with the delivery.
@@ -116,6 +124,7 @@ func (w *work) persist(ctx context.Context) error {
 	}, w.tx)
 	if err == nil {
 		w.version++
+		w.labels = w.delivery.SavedLabels()
 		w.dirty = false
 	}
 	return err
@@ -157,6 +166,11 @@ func (w *work) refresh(ctx context.Context) error {
 		return err
 	}
 	if fresh.version == w.version {
+		return errSettled
+	}
+	if fresh.delivery.State != connector.DeliveryWaiting {
+		// Erased meanwhile. What was sent stays in the destination, and its answer must not come back into the store.
+		w.log.Warn("a call was erased while it was being sent: the destination may have it", "call_id", w.entry.ID)
 		return errSettled
 	}
 	w.entry, w.version, w.call = fresh.entry, fresh.version, fresh.call
