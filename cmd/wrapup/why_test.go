@@ -170,7 +170,7 @@ func TestWhyNamesTheReason(t *testing.T) {
 		s.accepted(dialled("88888888-unsure", "8110000008")...)
 		s.firstLine("desk: parked (maybe delivered: ", "88888888-unsure")
 	})
-	part("merged as a duplicate", func(t *testing.T) {
+	part("merged as a duplicate", func(*testing.T) {
 		s.accepted(dialled("99999999-twice", "8110000009")...)
 		s.firstLine("desk: delivered, as a duplicate: it was there already (contact contact-1, entry entry-there-before)", "99999999-twice")
 		again := dialled("99999999-redialled", "8110000009")
@@ -178,14 +178,14 @@ func TestWhyNamesTheReason(t *testing.T) {
 			`{"type":2,"state":1,"callid":"104906","uuid":"%s","callphone":"%s","time":"%d","info":"x"}`)[1], again[1])
 		s.firstLine("2 creations came under this uuid, and were merged as duplicates of one call", "99999999-redialled")
 	})
-	part("erased", func(t *testing.T) {
+	part("erased", func(*testing.T) {
 		s.accepted(dialled("10101010-erased", "8110000010")...)
 		s.firstLine("desk: delivered (", "10101010-erased")
 		s.succeeds("erase", "--phone", "08110000010", "--yes")
 		s.firstLine("The call was erased by a person at ", "10101010-erased")
 		s.firstLine("The call was erased by a person at ", "+62 811 0000 010")
 	})
-	part("logged under another contact", func(t *testing.T) {
+	part("logged under another contact", func(*testing.T) {
 		s.accepted(dialled("11111111-contact", "8110000011")...)
 		line := s.firstLine("desk: delivered (contact contact-of-somebody-else, entry entry-", "11111111-contact")
 		entry := line[strings.Index(line, "entry-"):]
