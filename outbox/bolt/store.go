@@ -38,6 +38,7 @@ const (
 	entriesBucket = "entries"
 	rowsBucket    = "rows"
 	groupsBucket  = "groups"
+	labelsBucket  = "labels"
 	countsBucket  = "counts"
 
 	schemaKey  = "schema"
