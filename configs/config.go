@@ -22,8 +22,6 @@ import (
 // Every scalar outside a list and a map can also be set by an environment variable that is named after its key
 // (correlation.settle is WRAPUP_CORRELATION_SETTLE), and by a flag. Flags win over the environment, that over the file.
 type Config struct {
-	_ struct{} `later:"store"`
-
 	// Version of the file's format. This version reads 1.
 	Version int `yaml:"version" default:"1"`
 	// Listen is the address where the dialer posts, as host:port or :port.
@@ -37,6 +35,8 @@ type Config struct {
 	Admin Admin `yaml:"admin"`
 	// DataDir holds the store. It is created if it isn't there.
 	DataDir string `yaml:"data_dir" default:"/var/lib/wrapup"`
+	// Store bounds what is kept there.
+	Store Store `yaml:"store"`
 	// Retention is how long things are kept.
 	Retention Retention `yaml:"retention"`
 	// Sources are the feeds of the dialer. There must be one at least.
@@ -51,16 +51,22 @@ type Config struct {
 	MappingsDir string `yaml:"mappings_dir" default:"/etc/wrapup/mappings"`
 	// Destinations are where finished calls go.
 	Destinations []Destination `yaml:"destinations"`
+	// Retired names destinations that are gone for good: what waits for them stays, shown as not configured, until a person
+	// drops it.
+	Retired []string `yaml:"retired,omitempty"`
 	// Log is what the daemon writes to standard error.
 	Log Log `yaml:"log"`
 }
 
 // Admin is how the commands reach the running daemon.
 type Admin struct {
-	_ struct{} `later:"listen token"`
+	_ struct{} `later:"token"`
 
 	// Socket is the path of the unix socket. It is no longer than 107 bytes, or the system refuses it.
 	Socket string `yaml:"socket" default:"/run/wrapup/admin.sock"`
+	// Listen is an address, as host:port, where /healthz and /readyz are answered to everybody who asks. Without it nobody
+	// listens.
+	Listen string `yaml:"listen,omitempty"`
 }
 
 // TLS is a certificate and its key. When the files change they are read again.
@@ -72,10 +78,22 @@ type TLS struct {
 	Key string `yaml:"key"`
 }
 
+// Store bounds what is kept.
+type Store struct {
+	// MaxSize is how much of the store's file may be in use before events are refused (503), such as 20GiB. What is known of
+	// calls by then is delivered all the same. If nothing is said, the disk is the limit: events are refused before it is full.
+	MaxSize Size `yaml:"max_size,omitempty"`
+}
+
 // Retention is how long things are kept.
 type Retention struct {
-	_ struct{} `later:"calls answers"`
-
+	// Calls is how long a finished call is kept with all that became of it, by the day (UTC) on which it was finished. A day on
+	// which something still waits to be delivered is kept on; what is dead or parked goes with its day. It is no shorter than
+	// correlation.late_window and max_age together.
+	Calls Duration `yaml:"calls" default:"90d"`
+	// Answers is how long the requests and answers of failed attempts are kept with deliveries that are over; those that are
+	// dead or parked keep theirs, for whoever has to look at them.
+	Answers Duration `yaml:"answers" default:"14d"`
 	// Quarantine is how long a post is kept that was not understood, since it came last.
 	Quarantine Duration `yaml:"quarantine" default:"30d"`
 }
@@ -134,10 +152,13 @@ type Correlation struct {
 
 // Destination is where finished calls go.
 type Destination struct {
-	_ struct{} `later:"brake session was"`
+	_ struct{} `later:"brake session"`
 
 	// Name of the destination: small letters, digits, "-" and "_". The backlog belongs to it. Required and unique.
 	Name string `yaml:"name"`
+	// Was is the name that the destination had before: what still waits under it goes where the destination says now, and so
+	// do later revisions of calls that were delivered under it.
+	Was string `yaml:"was,omitempty"`
 	// Mapping is what a call becomes there: "record" for the record as it is, the name of a file in mappings_dir (without
 	// .yaml), or of a preset. Required.
 	Mapping string `yaml:"mapping"`

@@ -41,6 +41,7 @@ var (
 	secretsType     = reflect.TypeFor[Secrets]()
 	durationType    = reflect.TypeFor[Duration]()
 	percentType     = reflect.TypeFor[Percent]()
+	sizeType        = reflect.TypeFor[Size]()
 	rateType        = reflect.TypeFor[Rate]()
 	networkType     = reflect.TypeFor[Network]()
 	unmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
@@ -72,6 +73,11 @@ func (f field) parse(text string) (any, error) {
 		return nil, fmt.Errorf("%q: expected %s%s", text, anyOf(f.oneOf), source.Suggest(text, f.oneOf))
 	case f.typ == percentType:
 		if _, err := ParsePercent(text); err != nil {
+			return nil, fmt.Errorf("%q: %w", text, err)
+		}
+		return text, nil
+	case f.typ == sizeType:
+		if _, err := ParseSize(text); err != nil {
 			return nil, fmt.Errorf("%q: %w", text, err)
 		}
 		return text, nil

@@ -136,3 +136,6 @@ func (r *Record) Counts() []QueueCount {
 	}
 	return counts
 }
+
+// CountAnswersDropped is set on a day once the requests and answers of its deliveries that are over were dropped.
+const CountAnswersDropped = "retention/answers"

@@ -86,8 +86,25 @@ type Store interface {
 	// ErrDamaged; the entries beside it are good. Between two calls anything may change: a walk is no snapshot.
 	Walk(ctx context.Context, day Day, after uint64, limit int) ([]Entry, error)
 
+	// WalkBack is Walk from the newest entry on: those before the given Seq, the newest first; 0 begins at the end.
+	WalkBack(ctx context.Context, day Day, before uint64, limit int) ([]Entry, error)
+
+	// Labeled gives the entries that have the label, the newest first, at most limit. unlabeled are entries, at most one of a
+	// day, that were created before the store kept labels: it and those before it of its day may be meant, and only Walk
+	// finds them.
+	Labeled(ctx context.Context, label string, limit int) (refs, unlabeled []Ref, err error)
+
+	// Groups names groups of the history whose names begin so, in no order, each once, at most limit.
+	Groups(ctx context.Context, prefix string, limit int) ([]string, error)
+
 	// Counts gives the counters of a day.
 	Counts(ctx context.Context, day Day) (map[string]int64, error)
+
+	// Expire drops what is kept of days before the given one: their entries, rows and counters, and the buried tasks that are
+	// about these entries. A day of which a task waits is kept whole. A day is gone at once, for everybody; what it held is
+	// deleted little by little, so that nobody has to wait: a call deletes about limit things, and More says that there is
+	// more to do. Call it again then; nothing is lost if a process ends between.
+	Expire(ctx context.Context, before Day, limit int) (Expired, error)
 
 	// Close waits for what is under way and closes the store.
 	Close() error
@@ -113,6 +130,16 @@ var (
 	ErrLocked = errors.New("another process has the store open")
 )
 
+// Expired is what a call of Expire did.
+type Expired struct {
+	// Days that are gone since this call, oldest first, and those before the given one that are kept because tasks wait of them.
+	Days, Kept []Day
+	// Buried is how many buried tasks were taken away by this call.
+	Buried int
+	// More says that there is more to delete.
+	More bool
+}
+
 // Tx is a set of changes that belong together. It may be committed again without harm: Add, Put and Entry recognise what
 // is there already.
 type Tx struct {
@@ -130,10 +157,14 @@ type Tx struct {
 	// make sure of that.
 	Enqueue []NewTask
 	// Count moves counters.
-	//
-	// Enqueue and Count take effect only if the Tx has nothing in Add, Entry and Put, or at least one of them was new: a
-	// repeat enqueues nothing and counts nothing.
 	Count []Delta
+	// Label gives entries names that [Store.Labeled] finds them by, and Unlabel takes such names away again. A name that an
+	// entry has already, or has not, and an entry that is not there, are no errors.
+	//
+	// Enqueue, Count, Label and Unlabel take effect only if the Tx has nothing in Add, Entry and Put, or at least one of them
+	// was new: a repeat enqueues nothing and counts nothing.
+	Label   []Label
+	Unlabel []Label
 }
 
 // Item is an immutable member of an open group.
@@ -145,7 +176,7 @@ type Item struct {
 // EntryPut creates an entry (Prev 0) or replaces one (its Ref, and in Prev the version it is expected to have). A version
 // other than Prev is ErrConflict, unless it is Prev+1 with the same body: then the Tx is a repeat.
 type EntryPut struct {
-	// ID is the entry's own name, unique within the group. A second entry of that name is never created.
+	// ID is the entry's own name, unique within the group: a second entry of that name is never created while the first is kept.
 	ID string
 	// Ref of the entry to replace.
 	Ref Ref
@@ -171,6 +202,13 @@ type NewTask struct {
 	Due time.Time
 	// Ref of the entry that it is about; the zero Ref is the entry that this Tx puts.
 	Ref Ref
+}
+
+// Label is a name by which an entry is found. Many entries may have one name.
+type Label struct {
+	// Ref of the entry; the zero Ref is the entry that this Tx puts.
+	Ref  Ref
+	Name string
 }
 
 // Delta moves a counter of a day.

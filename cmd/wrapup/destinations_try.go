@@ -15,6 +15,7 @@ import (
 	"wrapup/configs"
 	"wrapup/connector/admin"
 	"wrapup/connector/deliver"
+	"wrapup/connector/finish"
 	problem "wrapup/mappings/source"
 	"wrapup/outbox"
 )
@@ -143,7 +144,7 @@ func (t *trying) alone(ctx context.Context, o admin.TestOrder) (got *trial, err 
 		return nil, err
 	}
 	d := &daemon{config: &one, log: slog.New(slog.DiscardHandler)}
-	store, err := openStore(ctx, one.DataDir, d.log, nil)
+	store, _, err := openStore(ctx, &one, finish.NewSystemClock(), d.log, nil)
 	switch {
 	case errors.Is(err, outbox.ErrLocked):
 		return nil, fmt.Errorf("a daemon runs on the data in %s, but none answers at %s: is admin.socket the one it uses?", one.DataDir, one.Admin.Socket)
@@ -151,12 +152,12 @@ func (t *trying) alone(ctx context.Context, o admin.TestOrder) (got *trial, err 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	lanes, err := d.lanes(store)
+	lanes, err := newLanes(&one, store, d.log)
 	if err != nil {
 		return nil, err
 	}
 	defer lanes[0].connection.close()
-	if err := restore(ctx, store, lanes); err != nil {
+	if err := restore(ctx, store, lanes, lanes); err != nil {
 		return nil, err
 	}
 	return try(ctx, &one.Destinations[0], lanes[0], o, d.log), nil

@@ -195,6 +195,14 @@ func TestKilledAgainAndAgain(t *testing.T) {
 // gives to others while the daemon is down: those begin at 32768.
 func (s *site) settleDown() {
 	s.t.Helper()
+	config, err := os.ReadFile(s.config)
+	require.NoError(s.t, err)
+	s.write("wrapup.yaml", strings.Replace(string(config), "127.0.0.1:0", s.freeAddress(), 1))
+}
+
+// freeAddress gives an address that nobody listens on, see settleDown.
+func (s *site) freeAddress() string {
+	s.t.Helper()
 	for range 100 {
 		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
 		l, err := net.Listen("tcp", addr)
@@ -202,12 +210,10 @@ func (s *site) settleDown() {
 			continue // somebody has it
 		}
 		require.NoError(s.t, l.Close())
-		config, err := os.ReadFile(s.config)
-		require.NoError(s.t, err)
-		s.write("wrapup.yaml", strings.Replace(string(config), "127.0.0.1:0", addr, 1))
-		return
+		return addr
 	}
 	require.Fail(s.t, "no address is free")
+	return ""
 }
 
 // drained waits until no delivery waits. It gives up when nothing has changed for a while, however long all of it takes.

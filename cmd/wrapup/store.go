@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"wrapup/configs"
+	"wrapup/connector/finish"
 	"wrapup/connector/salvage"
 	"wrapup/outbox"
 	"wrapup/outbox/bolt"
@@ -40,31 +42,42 @@ const (
 // checker says what is wrong with a store's file. An error says that it can't be told.
 type checker func(ctx context.Context, path string, quick bool) (damage []string, err error)
 
-// openStore opens the store in the data folder, which is created if it isn't there. A damaged one is salvaged first.
-func openStore(ctx context.Context, dir string, log *slog.Logger, check checker) (*bolt.Store, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return nil, fmt.Errorf("data_dir: %w", err)
+// openStore opens the store in the data folder, which is created if it isn't there, and watches its room. A damaged store is
+// salvaged first.
+func openStore(ctx context.Context, c *configs.Config, clock finish.Clock, log *slog.Logger, check checker) (*bolt.Store, *room, error) {
+	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
+		return nil, nil, fmt.Errorf("data_dir: %w", err)
 	}
-	dir, err := filepath.Abs(dir)
+	dir, err := filepath.Abs(c.DataDir)
 	if err != nil {
-		return nil, fmt.Errorf("data_dir: %w", err)
+		return nil, nil, fmt.Errorf("data_dir: %w", err)
+	}
+	space, err := newRoom(dir, c.Store.MaxSize, clock.Mono, log)
+	if err != nil {
+		return nil, nil, err
 	}
 	path := filepath.Join(dir, storeFile)
 	if check != nil {
-		err = makeWhole(ctx, path, log, check)
+		err = makeWhole(ctx, path, log, check, space.makeRoom)
 	}
 	var store *bolt.Store
 	if err == nil {
-		store, err = bolt.Open(path, bolt.Options{Logger: log})
+		store, err = bolt.Open(path, bolt.Options{Logger: log, MakeRoom: space.makeRoom})
 	}
-	if errors.Is(err, outbox.ErrLocked) {
-		return nil, fmt.Errorf("another wrapup is running on the data in %s: stop it first, or give this one a data_dir of its own", dir)
+	switch {
+	case errors.Is(err, outbox.ErrLocked):
+		return nil, nil, fmt.Errorf("another wrapup is running on the data in %s: stop it first, or give this one a data_dir of its own", dir)
+	case errors.Is(err, syscall.EROFS):
+		return nil, nil, fmt.Errorf("the disk of %s is read-only, so no event could be stored: mount it for writing (%w)", dir, err)
+	case err != nil:
+		return nil, nil, err
 	}
-	return store, err
+	space.usage = store.Usage
+	return store, space, nil
 }
 
 // makeWhole checks the file, and salvages it if it is damaged.
-func makeWhole(ctx context.Context, path string, log *slog.Logger, check checker) error {
+func makeWhole(ctx context.Context, path string, log *slog.Logger, check checker, makeRoom func() bool) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		return nil // a new one
@@ -90,6 +103,9 @@ func makeWhole(ctx context.Context, path string, log *slog.Logger, check checker
 	}
 	log.Error("the store is damaged; what is readable is salvaged", "path", path, "damage", damage)
 	saved, err := bolt.Salvage(path, damage, salvage.Meaning{}, time.Now())
+	if (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) && makeRoom() {
+		saved, err = bolt.Salvage(path, damage, salvage.Meaning{}, time.Now())
+	}
 	if err != nil {
 		return err
 	}

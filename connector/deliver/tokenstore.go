@@ -32,6 +32,8 @@ type TokenStore struct {
 	// there names the items that are, or may be, in the store.
 	there []string
 	lost  bool
+	// restored says that the store was restored from a backup, taken then: what stands here may be spent since.
+	restored string
 	// refresh is the configured refresh token, if it may be used once, and elsewhere the other destination that used it.
 	refresh, elsewhere string
 }
@@ -51,8 +53,11 @@ func (s *TokenStore) Load(context.Context) ([]byte, error) {
 			"by the destination %q, whose name is another: using it a second time could end the access for good; "+
 			"grant the access anew and configure the refresh token that this gives", s.elsewhere)}}
 	}
-	if s.state == nil && s.lost {
+	if s.state == nil && (s.lost || s.restored != "") {
 		return nil, target.ErrStateLost
+	}
+	if s.restored != "" {
+		return target.Doubted(s.state, "the store was restored from a backup taken at "+s.restored), nil
 	}
 	return s.state, nil
 }
@@ -71,7 +76,7 @@ func (s *TokenStore) Save(ctx context.Context, state []byte) error {
 	case err == nil && (len(result.New) != 1 || !result.New[0]):
 		return fmt.Errorf("the item %s of %s was there already", id, s.group) // somebody else has the destination
 	case err == nil:
-		s.there, s.state = []string{id}, state
+		s.there, s.state, s.restored = []string{id}, state, ""
 	case errors.Is(err, outbox.ErrConflict), errors.Is(err, outbox.ErrFull), errors.Is(err, outbox.ErrInvalid):
 		// nothing was changed
 	default:
@@ -82,6 +87,13 @@ func (s *TokenStore) Save(ctx context.Context, state []byte) error {
 
 // restore takes over an item that an earlier process stored. It is false if it is none of a TokenStore.
 func (s *TokenStore) restore(item outbox.Item) bool {
+	if item.ID == restoredItem {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.restored = string(item.Body)
+		s.there = append(s.there, item.ID) // over once there is a newer state
+		return true
+	}
 	text, ok := strings.CutPrefix(item.ID, tokenItem)
 	if !ok {
 		return false

@@ -94,6 +94,21 @@ func UsesRefreshToken(state []byte, token string) bool {
 	return s.Origin == f || s.Refresh == token || slices.Contains(s.Spent, f)
 }
 
+// Doubted gives a stored state of which it isn't known whether its refresh token was used since, and why. One that is known
+// to stay the same from use to use is as good as it was.
+func Doubted(state []byte, why string) []byte {
+	var s tokenState
+	if json.Unmarshal(state, &s) != nil || s.Sending != nil || s.Kept {
+		return state
+	}
+	s.Sending, s.Lost = &s.Since, why
+	doubted, err := json.Marshal(s)
+	if err != nil {
+		return state
+	}
+	return doubted
+}
+
 // refresh gets a token by the refresh token, and whatever must be on disk before and after onto it.
 func (t *Tokens) refresh(ctx context.Context, now time.Time) error {
 	if err := t.load(ctx); err != nil || t.hasToken(now) {

@@ -80,6 +80,12 @@ func (b *batch) applyAll(requests []*request, failed map[*request]bool) (half *r
 		}
 		var p plan
 		r.res = outbox.Result{}
+		if r.alone != nil {
+			if r.err = r.alone(b); r.err != nil {
+				return r
+			}
+			continue
+		}
 		if p, r.err = b.check(r); r.err != nil {
 			continue
 		}
@@ -174,6 +180,9 @@ func (b *batch) write(r *request, p *plan) error {
 		if err := b.putTask(t.Queue, false, taskKey(t.Due, 0), ref); err != nil {
 			return err
 		}
+	}
+	if err := b.writeLabels(r, p); err != nil {
+		return err
 	}
 	for _, d := range r.Count {
 		t := b.counts[counter{d.Day, d.Name}]

@@ -19,6 +19,8 @@ const maxBatch = 1024
 type request struct {
 	prepared
 	move *move // none for a plain Commit
+	// alone, if given, is all there is to the request, and nothing else is in its transaction.
+	alone func(b *batch) error
 
 	done chan struct{} // closed when res and err are final
 	res  outbox.Result
@@ -112,17 +114,31 @@ func (s *Store) run() {
 		for len(batch) < maxBatch && len(s.requests) > 0 { // nobody else receives
 			batch = append(batch, <-s.requests)
 		}
-		if err := s.write(batch); err != nil {
-			// Nothing of the batch counts. Not even its conflicts: they may be with neighbours.
-			for _, r := range batch {
-				r.res, r.err = outbox.Result{}, err
+		for rest := batch; len(rest) > 0; {
+			n := sharing(rest)
+			if err := s.write(rest[:n]); err != nil {
+				// Nothing of these counts. Not even their conflicts: they may be with neighbours.
+				for _, r := range rest[:n] {
+					r.res, r.err = outbox.Result{}, err
+				}
 			}
+			rest = rest[n:]
 		}
 		for _, r := range batch {
 			close(r.done)
 		}
 		clear(batch)
 	}
+}
+
+// sharing says how many of the requests, from the first on, share a transaction.
+func sharing(requests []*request) int {
+	for i, r := range requests {
+		if r.alone != nil {
+			return max(i, 1)
+		}
+	}
+	return len(requests)
 }
 
 // write applies the requests in one transaction, and gives each its result. An error stands for all of them.
@@ -158,7 +174,9 @@ func (s *Store) write(requests []*request) error {
 			_ = tx.Rollback()
 			return s.fail(err)
 		}
-		if err := s.persist(tx); err != nil {
+		if err := s.persist(tx); errors.Is(err, outbox.ErrFull) && s.room() {
+			continue // nothing was changed: once more
+		} else if err != nil {
 			return err
 		}
 		// A crash here loses answers, not changes: callers repeat, and the repeats are recognised.

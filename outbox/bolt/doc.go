@@ -10,11 +10,13 @@
 //	days/<YYYY-MM-DD>/entries   seq → entry (version, group, id, body)
 //	days/<YYYY-MM-DD>/rows      seq name → row (version, body)
 //	days/<YYYY-MM-DD>/groups    length group seq → id: finds the entries of a group
+//	days/<YYYY-MM-DD>/labels    block length label rest → nothing; block and rest are the entry's seq
 //	days/<YYYY-MM-DD>/counts    name → counter
+//	expired/<YYYY-MM-DD>        as below days: a day that was dropped, until what it held is deleted
 //
 // Sequence numbers are 8 bytes, big-endian, and come from one counter: none is ever given out twice, so a key names the
 // same thing for ever, and a repeat can be told from a new task by its key. Times are microseconds. All large buckets are
-// written at their end; a day is dropped by dropping its bucket.
+// written at their end; a day is dropped by moving its bucket, and emptied afterwards, a few keys in a commit.
 //
 // Every value begins with a version byte and a CRC-32C of that byte, the key and the rest. So a flipped bit in a value or
 // its key is noticed when it is read, and one value can't be taken for another's.
@@ -42,7 +44,8 @@
 //
 // # When the disk fails
 //
-// A commit that failed for want of space, and verifiably left the file as it was, is ErrFull, and the store goes on. After
+// A commit that failed for want of space, and verifiably left the file as it was, is tried again if room can be made (a
+// [Ballast] is given up); else it is ErrFull, and the store goes on. After
 // any other failure nobody knows what is on disk: the store refuses everything from then on, and [Store.Broken] is closed.
 // The process should end and open the file anew; callers then repeat what they had no answer to.
 package bolt

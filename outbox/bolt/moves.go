@@ -87,6 +87,8 @@ func (b *batch) putTask(queue string, bury bool, at outbox.Key, ref outbox.Ref) 
 	kind := arrived
 	if bury {
 		kind = buried
+	} else {
+		b.s.waitedOf.seen(ref.Day)
 	}
 	b.effects = append(b.effects, effect{queue: queue, kind: kind, key: at})
 	return nil

@@ -38,6 +38,7 @@ const (
 	entriesBucket = "entries"
 	rowsBucket    = "rows"
 	groupsBucket  = "groups"
+	labelsBucket  = "labels"
 	countsBucket  = "counts"
 
 	schemaKey  = "schema"
@@ -59,6 +60,9 @@ type Options struct {
 	// fail by not calling it, or by giving another error afterwards. It must not give nil without having called it.
 	Commit func(commit func() error) error
 
+	// MakeRoom, if given, is called when a commit found no room. If it says that there is more now, the commit is tried again.
+	MakeRoom func() bool
+
 	hash        func(group, id string) uint64 // in tests, a bad one
 	compactFrom int64                         // in tests, instead of the constant
 }
@@ -69,6 +73,7 @@ type Store struct {
 	path   string
 	log    *slog.Logger
 	commit func(commit func() error) error
+	room   func() bool // makes some, see Options.MakeRoom
 	codec  codec
 	hash   func(group, id string) uint64
 
@@ -88,6 +93,11 @@ type Store struct {
 	queuesMu sync.RWMutex
 	queues   map[string]*queue
 
+	// expiring is held by who drops days, and unburied says that no buried task is about a day that is being deleted.
+	expiring sync.Mutex
+	unburied bool
+	waitedOf candidates
+
 	// These belong to the committer.
 	items index
 	seq   uint64
@@ -103,6 +113,7 @@ func Open(path string, opts Options) (*Store, error) {
 		path:     path,
 		log:      opts.Logger,
 		commit:   opts.Commit,
+		room:     opts.MakeRoom,
 		hash:     opts.hash,
 		readOnly: opts.ReadOnly,
 		requests: make(chan *request, maxBatch),
@@ -116,6 +127,9 @@ func Open(path string, opts Options) (*Store, error) {
 	}
 	if s.commit == nil {
 		s.commit = func(commit func() error) error { return commit() }
+	}
+	if s.room == nil {
+		s.room = func() bool { return false }
 	}
 	if s.hash == nil {
 		s.hash = itemHash(maphash.MakeSeed())
@@ -170,7 +184,6 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 		ReadOnly:       opts.ReadOnly,
 		FreelistType:   bbolt.FreelistMapType,
 		NoFreelistSync: true,
-		NoStatistics:   true,
 	})
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("the store %s can't be opened: %w (waited %s for it)", path, outbox.ErrLocked, timeout)
