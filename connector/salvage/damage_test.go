@@ -32,14 +32,22 @@ type world struct {
 	entries map[string]map[uint64]string // call: version: body
 	rows    map[string]map[uint64]string // call and destination: version: body
 	states  map[string]connector.DeliveryState
+	erased  map[string]bool     // calls
+	labels  map[string][]string // call: labels
+	gone    int                 // calls of goneDay
 	image   []byte
 }
 
-// makeWorld fills a store with all that a daemon keeps: finished calls of three days in every state, open calls, agents'
-// timelines, a pause, a token, and posts in quarantine. Pages are given up and used again as in a daemon.
+var (
+	erasureDay = outbox.DayOf(now)
+	goneDay    = outbox.DayOf(now.AddDate(0, 0, -40)) // it was dropped, and is not yet deleted
+)
+
+// makeWorld fills a store with all that a daemon keeps: finished calls of three days in every state, some of them erased, a
+// day that is being deleted, open calls, agents' timelines, a pause, a token, and posts in quarantine. Pages are given up and used again as in a daemon.
 func makeWorld(t *testing.T, path string, calls int, clean bool) *world {
 	t.Helper()
-	w := &world{items: map[string]string{}, entries: map[string]map[uint64]string{}, rows: map[string]map[uint64]string{}, states: map[string]connector.DeliveryState{}}
+	w := &world{items: map[string]string{}, entries: map[string]map[uint64]string{}, rows: map[string]map[uint64]string{}, states: map[string]connector.DeliveryState{}, erased: map[string]bool{}, labels: map[string][]string{}}
 	s, err := bolt.Open(path, bolt.Options{})
 	require.NoError(t, err)
 	commit := func(tx outbox.Tx) outbox.Ref {
@@ -59,14 +67,21 @@ func makeWorld(t *testing.T, path string, calls int, clean bool) *world {
 	for i := range calls {
 		id := fmt.Sprintf("5c6f5869-752d-46fd-8ac0-%012d", i)
 		finished := now.AddDate(0, 0, -2+3*i/calls)
+		gone := i%50 == 7
+		if gone {
+			finished = now.AddDate(0, 0, -40)
+		}
 		call := connector.Call{FinishedAt: connector.TimeOf(finished), Revisions: []connector.Revision{{At: connector.TimeOf(finished),
-			Record: connector.Record{CallID: id, Revision: 1, Queue: connector.Text(strconv.Itoa(i % 3)), Outcome: connector.OutcomeConnected}}},
+			Record: connector.Record{CallID: id, Revision: 1, Phone: connector.Text(fmt.Sprintf("0170%07d", i)), Queue: connector.Text(strconv.Itoa(i % 3)), Outcome: connector.OutcomeConnected}}},
 			Events: []connector.Arrival{{Event: connector.Event{UUID: id, Username: strconv.FormatUint(random.Uint64(), 36) + strconv.FormatUint(random.Uint64(), 36)}}}}
 		body, err := json.Marshal(&call)
 		require.NoError(t, err)
 		group := connector.CallGroup(id)
 		day := outbox.DayOf(finished)
 		tx := outbox.Tx{Group: group, Entry: &outbox.EntryPut{ID: id, Day: day, Body: body}}
+		for _, label := range call.Labels() {
+			tx.Label = append(tx.Label, outbox.Label{Name: label})
+		}
 		for _, name := range []string{"crm", "hook"} {
 			d := connector.Delivery{State: connector.DeliveryWaiting, Wanted: 1}
 			row, err := d.Encode()
@@ -85,6 +100,9 @@ func makeWorld(t *testing.T, path string, calls int, clean bool) *world {
 		w.entries[id] = map[uint64]string{1: string(body)}
 		for _, name := range []string{"crm", "hook"} {
 			d := connector.Delivery{State: states[(i+len(name))%len(states)], Wanted: 1}
+			if gone && d.State == connector.DeliveryWaiting {
+				d.State = connector.DeliveryDone
+			}
 			w.states[id+" "+name] = d.State
 			if d.State == connector.DeliveryWaiting {
 				continue
@@ -97,13 +115,14 @@ func makeWorld(t *testing.T, path string, calls int, clean bool) *world {
 			}
 			row, err := d.Encode()
 			require.NoError(t, err)
-			claimed, _, err := s.Claim(t.Context(), name, now.AddDate(1, 0, 0), 1, outbox.NewestFirst)
+			order := outbox.NewestFirst
+			if gone {
+				order = outbox.OldestFirst
+			}
+			claimed, _, err := s.Claim(t.Context(), name, now.AddDate(1, 0, 0), 1, order)
 			require.NoError(t, err)
 			for _, task := range claimed {
-				if task.Ref != ref {
-					s.Release(task)
-					continue
-				}
+				require.Equal(t, ref, task.Ref)
 				outcome := outbox.Done()
 				if d.State == connector.DeliveryDead || d.State == connector.DeliveryParked {
 					outcome = outbox.Bury(finished)
@@ -116,7 +135,19 @@ func makeWorld(t *testing.T, path string, calls int, clean bool) *world {
 			}
 			w.rows[id+" "+name][2] = string(row)
 		}
+		w.labels[id] = call.Labels()
+		switch {
+		case gone:
+			w.gone++
+		case i%9 == 0:
+			w.erase(t, commit, ref, id, &call)
+		}
 	}
+	commit(outbox.Tx{Group: connector.ErasureGroup, Entry: &outbox.EntryPut{ID: erasureDay.String(), Day: erasureDay, Body: []byte("a key")}})
+	w.entries[erasureDay.String()] = map[uint64]string{1: "a key"}
+	dropped, err := s.Expire(t.Context(), goneDay+1, 5)
+	require.NoError(t, err)
+	require.Equal(t, []outbox.Day{goneDay}, dropped.Days)
 	for i := range calls / 4 {
 		add(connector.CallGroup(fmt.Sprintf("open-%d", i)), "2/1@1", connector.Arrival{At: connector.TimeOf(now), Event: connector.Event{UUID: fmt.Sprintf("open-%d", i)}})
 		add(connector.AgentGroup(fmt.Sprintf("agent-%d", i%20)), fmt.Sprintf("1/2@%d", i), connector.Arrival{At: connector.TimeOf(now)})
@@ -138,11 +169,47 @@ func makeWorld(t *testing.T, path string, calls int, clean bool) *world {
 	return w
 }
 
+// erase erases a call, whose tasks stay as a crash leaves them.
+func (w *world) erase(t *testing.T, commit func(tx outbox.Tx) outbox.Ref, ref outbox.Ref, id string, call *connector.Call) {
+	t.Helper()
+	tx := outbox.Tx{Group: connector.CallGroup(id)}
+	for _, label := range w.labels[id] {
+		tx.Unlabel = append(tx.Unlabel, outbox.Label{Ref: ref, Name: label})
+	}
+	call.Erase(connector.TimeOf(now), []string{"a hash"})
+	w.erased[id], w.labels[id] = true, call.Labels()
+	for _, label := range w.labels[id] {
+		tx.Label = append(tx.Label, outbox.Label{Ref: ref, Name: label})
+	}
+	body, err := json.Marshal(call)
+	require.NoError(t, err)
+	w.entries[id][2] = string(body)
+	tx.Entry = &outbox.EntryPut{ID: id, Day: ref.Day, Ref: ref, Prev: 1, Body: body}
+	for _, name := range []string{"crm", "hook"} {
+		rows := w.rows[id+" "+name]
+		version := uint64(len(rows))
+		d, err := connector.DecodeDelivery([]byte(rows[version]))
+		require.NoError(t, err)
+		was := d.Standing()
+		d.Erase(connector.TimeOf(now))
+		row, err := d.Encode()
+		require.NoError(t, err)
+		rows[version+1] = string(row)
+		tx.Put = append(tx.Put, outbox.RowPut{Ref: ref, Name: name, Prev: version, Body: row})
+		for _, c := range connector.CountMove(name, was, d.Standing()) {
+			tx.Count = append(tx.Count, outbox.Delta{Day: ref.Day, Name: c.Name, N: c.N})
+		}
+	}
+	commit(tx)
+}
+
 // outcomes of a start with a damaged file.
 const (
 	unnoticed = "unnoticed" // a byte that nothing depends on
 	salvaged  = "salvaged"
 	refused   = "refused"
+
+	afterSalvage = ", after the salvage"
 )
 
 // starts does with a file what serve does, and compares what is served then with the world.
@@ -163,18 +230,22 @@ func (w *world) starts(t *testing.T, path, what string) (string, *bolt.Salvaged)
 		require.NotEmpty(t, saved.Damage, what)
 		report, err = bolt.Check(path, bolt.CheckOptions{Meaning: salvage.Meaning{}})
 		require.NoError(t, err, what)
-		require.Empty(t, report.Damage, "%s: after the salvage", what)
+		require.Empty(t, report.Damage, what+afterSalvage)
 	}
 	var log bytes.Buffer
 	s, err := bolt.Open(path, bolt.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	require.NoError(t, err, what)
 	defer func() { require.NoError(t, s.Close()) }()
-	w.compare(t, s, what, outcome == unnoticed)
+	if saved != nil {
+		what += afterSalvage
+	}
+	w.compare(t, s, what, saved)
 	return outcome, saved
 }
 
-func (w *world) compare(t *testing.T, s *bolt.Store, what string, whole bool) {
+func (w *world) compare(t *testing.T, s *bolt.Store, what string, saved *bolt.Salvaged) {
 	t.Helper()
+	whole := saved == nil
 	items := map[string]string{}
 	require.NoError(t, s.Open(t.Context(), func(group string, of []outbox.Item) error {
 		for _, it := range of {
@@ -199,6 +270,10 @@ func (w *world) compare(t *testing.T, s *bolt.Store, what string, whole bool) {
 			require.NoError(t, err, what)
 			for _, task := range tasks {
 				e, err := s.Entry(t.Context(), task.Ref)
+				if task.Ref.Day == goneDay && whole {
+					require.True(t, b, what)
+					continue
+				}
 				require.NoError(t, err, what)
 				if b {
 					buried[e.ID+" "+name]++
@@ -216,13 +291,19 @@ func (w *world) compare(t *testing.T, s *bolt.Store, what string, whole bool) {
 		require.NoError(t, err, what)
 		for _, e := range entries {
 			calls++
-			if w.entries[e.ID][e.Version] != string(e.Body) {
+			if w.entries[e.ID][e.Version] != string(e.Body) && !(w.erased[e.ID] && !bytes.Contains(e.Body, []byte("0170"))) {
 				t.Fatalf("%s: the call %s is wrong: %s", what, e.ID, e.Body)
+			}
+			if w.erased[e.ID] && bytes.Contains(e.Body, []byte("0170")) {
+				require.NotNil(t, saved, what)
+				require.NotZero(t, saved.Old, "%s: what was erased is back", what)
+			} else if calls%8 == 0 {
+				w.found(t, s, what, &e)
 			}
 			for _, row := range e.Rows {
 				w.compareRow(t, what, e.ID+" "+row.Name, row, due, buried)
 			}
-			if whole {
+			if whole && e.Group != connector.ErasureGroup {
 				require.Len(t, e.Rows, 2, what)
 			}
 			again, err := s.Entries(t.Context(), e.Group)
@@ -234,11 +315,33 @@ func (w *world) compare(t *testing.T, s *bolt.Store, what string, whole bool) {
 		require.Empty(t, audit.Gaps, what)
 	}
 	if whole {
-		require.Equal(t, len(w.entries), calls, what)
+		require.Equal(t, len(w.entries)-w.gone, calls, what)
 	}
 	// Nothing gets a number twice.
 	_, err = s.Commit(t.Context(), outbox.Tx{Group: "new", Add: []outbox.Item{{ID: "new"}}})
 	require.NoError(t, err, what)
+}
+
+// found makes sure that the entry is found by its labels, or is one that is looked through anyway.
+func (w *world) found(t *testing.T, s *bolt.Store, what string, e *outbox.Entry) {
+	t.Helper()
+	for _, label := range w.labels[e.ID] {
+		if label == "xa hash" && w.entries[e.ID][e.Version] != string(e.Body) {
+			continue // of an erased call that was found unerased, only what its deliveries say is known
+		}
+		refs, unlabeled, err := s.Labeled(t.Context(), label, 1<<20)
+		require.NoError(t, err, what)
+		there := false
+		for _, ref := range refs {
+			there = there || ref == e.Ref
+		}
+		for _, last := range unlabeled {
+			there = there || last.Day == e.Ref.Day && last.Seq >= e.Ref.Seq
+		}
+		if !there {
+			t.Fatalf("%s: the call %s isn't found by its label %q", what, e.ID, label)
+		}
+	}
 }
 
 func (w *world) compareRow(t *testing.T, what, key string, row outbox.Row, due, buried map[string]int) {
@@ -255,6 +358,15 @@ func (w *world) compareRow(t *testing.T, what, key string, row outbox.Row, due, 
 		if due[key] != 0 || buried[key] != 1 {
 			t.Fatalf("%s: %s is %s, with %d due and %d buried tasks", what, key, d.State, due[key], buried[key])
 		}
+	case connector.DeliveryErased:
+		call, _, _ := strings.Cut(key, " ")
+		if !w.erased[call] {
+			t.Fatalf("%s: %s is erased; it was %s", what, key, was)
+		}
+		if strings.HasSuffix(what, afterSalvage) && due[key]+buried[key] != 0 {
+			t.Fatalf("%s: %s is erased, and has a task", what, key)
+		}
+		return
 	default:
 		if d.State != was || due[key]+buried[key] != 0 {
 			t.Fatalf("%s: %s is %s with a task; it was %s", what, key, d.State, was)
@@ -263,6 +375,17 @@ func (w *world) compareRow(t *testing.T, what, key string, row outbox.Row, due, 
 	if body, known := w.rows[key][row.Version]; (!known || body != string(row.Body)) && !strings.HasPrefix(d.Reason, "maybe delivered") {
 		t.Fatalf("%s: the delivery %s is wrong: %s", what, key, row.Body)
 	}
+}
+
+// memory gives a folder on a file system in memory, if there is one: nothing here depends on a disk, and each start syncs.
+func memory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "wrapup-test-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
 }
 
 // flips is how many positions are tried: TEST_FLIPS, or 200.
@@ -278,7 +401,7 @@ func flips(t *testing.T) int {
 func TestFlippedBytes(t *testing.T) {
 	for _, clean := range []bool{true, false} {
 		t.Run(fmt.Sprintf("stopped cleanly: %t", clean), func(t *testing.T) {
-			dir := t.TempDir()
+			dir := memory(t)
 			w := makeWorld(t, filepath.Join(dir, "world.db"), 600, clean)
 			random := rand.New(rand.NewPCG(7, 7))
 			outcomes, parked, lost, again := map[string]int{}, 0, 0, 0
@@ -292,7 +415,7 @@ func TestFlippedBytes(t *testing.T) {
 				outcome, saved := w.run(t, dir, image, fmt.Sprintf("byte %d of page %d, bit %d", at, at/4096, bit))
 				outcomes[outcome]++
 				if saved != nil {
-					parked, again, lost = parked+saved.Parked, again+saved.Again, lost+len(w.entries)-saved.Entries
+					parked, again, lost = parked+saved.Parked, again+saved.Again, lost+len(w.entries)-w.gone-saved.Entries
 				}
 			}
 			t.Logf("%d flips in %d KiB: %v; %d calls lost, %d deliveries parked, %d tasks made anew", n, len(w.image)>>10, outcomes, lost, parked, again)
@@ -324,7 +447,7 @@ func (w *world) run(t *testing.T, dir string, image []byte, what string) (string
 func TestDamagedPages(t *testing.T) {
 	const size = 4096
 	for _, clean := range []bool{true, false} {
-		dir := t.TempDir()
+		dir := memory(t)
 		w := makeWorld(t, filepath.Join(dir, "world.db"), 300, clean)
 		outcomes := map[string]int{}
 		pages := len(w.image) / size
@@ -333,7 +456,7 @@ func TestDamagedPages(t *testing.T) {
 			outcomes[outcome]++
 		}
 		random := rand.New(rand.NewPCG(3, 3))
-		for range 25 {
+		for range 10 {
 			i, j := random.IntN(pages), random.IntN(pages)
 			note(w.image[:i*size+random.IntN(size)+1], "cut in page %d", i)
 

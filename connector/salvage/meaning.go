@@ -3,6 +3,7 @@
 package salvage
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -15,9 +16,18 @@ type Meaning struct{}
 
 var _ outbox.Meaning = Meaning{}
 
-// Day gives the day on which a call was finished.
+func isCall(e *outbox.Entry) bool {
+	uuid, _ := connector.ParseGroup(e.Group)
+	return uuid != ""
+}
+
+// Day gives the day on which a call was finished, or a key of erasures was made.
 func (Meaning) Day(e *outbox.Entry) (outbox.Day, bool) {
-	if uuid, _ := connector.ParseGroup(e.Group); uuid == "" {
+	if e.Group == connector.ErasureGroup {
+		day, err := outbox.ParseDay(e.ID)
+		return day, err == nil
+	}
+	if !isCall(e) {
 		return 0, false
 	}
 	call, err := connector.DecodeCall(e.Body)
@@ -43,6 +53,9 @@ func (Meaning) Need(row outbox.Row) (outbox.Need, time.Time) {
 		return outbox.NeedBuried, time.Time{}
 	case connector.DeliveryDone, connector.DeliverySkipped, connector.DeliveryDropped:
 		return outbox.NeedNone, time.Time{}
+	case connector.DeliveryErased:
+		// Its task may be with a lane while it is erased, which then ends it.
+		return outbox.NeedLeft, time.Time{}
 	}
 	return outbox.NeedUnknown, time.Time{}
 }
@@ -50,6 +63,9 @@ func (Meaning) Need(row outbox.Row) (outbox.Need, time.Time) {
 // Park makes a delivery that may have been sent wait for a person, who sees in the CRM whether it was. What is known of its
 // progress stays, so that a retry sends no step again that was done.
 func (Meaning) Park(e *outbox.Entry, row outbox.Row, now time.Time) ([]byte, error) {
+	if !isCall(e) {
+		return nil, nil
+	}
 	call, err := connector.DecodeCall(e.Body)
 	if err != nil {
 		return nil, err
@@ -64,6 +80,10 @@ func (Meaning) Park(e *outbox.Entry, row outbox.Row, now time.Time) ([]byte, err
 	}
 	d.State, d.Reason, d.Next = connector.DeliveryParked, reason, 0
 	d.Wanted = max(d.Wanted, call.Record().Revision)
+	if call.Erased != nil {
+		d.Erase(connector.TimeOf(now))
+		return d.Encode()
+	}
 	if d.Done < d.Wanted {
 		// A retry asks the CRM where the mapping can, and else insists: as for every other lost answer.
 		if d.Unsure == nil {
@@ -77,12 +97,15 @@ func (Meaning) Park(e *outbox.Entry, row outbox.Row, now time.Time) ([]byte, err
 // Counts gives the counters that a call and its deliveries were counted in.
 func (Meaning) Counts(e *outbox.Entry) map[string]int64 {
 	counts := map[string]int64{}
+	if !isCall(e) {
+		return counts
+	}
 	call, err := connector.DecodeCall(e.Body)
 	if err != nil {
 		return counts
 	}
 	counts[connector.CountCalls] = 1
-	counts[connector.CountRevisions] = int64(len(call.Revisions) - 1)
+	counts[connector.CountRevisions] = int64(call.Record().Revision - 1) // an erased call has only its last one
 	counts[connector.CountLate] = int64(len(call.Late))
 	for _, c := range call.Record().Counts() {
 		counts[connector.CountQueue(string(call.Record().Queue), c)]++
@@ -112,6 +135,61 @@ func (Meaning) Counted(name string) bool {
 	}
 	_, _, queue := connector.ParseCountQueue(name)
 	return queue || strings.HasPrefix(name, "delivery/") || strings.HasPrefix(name, "update/")
+}
+
+// Labels gives the labels of a call, and of what its deliveries saved.
+func (Meaning) Labels(e *outbox.Entry) (names []string, only bool) {
+	if !isCall(e) {
+		return nil, true
+	}
+	call, err := connector.DecodeCall(e.Body)
+	if err != nil {
+		return nil, false
+	}
+	names = call.Labels()
+	for _, row := range e.Rows {
+		if d, err := connector.DecodeDelivery(row.Body); err == nil {
+			names = append(names, d.SavedLabels()...)
+		}
+	}
+	return names, call.Erased != nil
+}
+
+// Settle erases what is left of an erased call: an old version of it, or of its deliveries, may be all that was found.
+func (Meaning) Settle(e *outbox.Entry, now time.Time) {
+	if !isCall(e) {
+		return
+	}
+	call, err := connector.DecodeCall(e.Body)
+	if err != nil {
+		return
+	}
+	deliveries := make([]*connector.Delivery, len(e.Rows))
+	erased := call.Erased != nil
+	for i, row := range e.Rows {
+		if d, err := connector.DecodeDelivery(row.Body); err == nil {
+			deliveries[i] = d
+			erased = erased || d.State == connector.DeliveryErased
+		}
+	}
+	if !erased {
+		return
+	}
+	if call.Erased == nil {
+		call.Erase(connector.TimeOf(now), nil)
+		if body, err := json.Marshal(call); err == nil {
+			e.Body = body
+		}
+	}
+	for i, d := range deliveries {
+		if d == nil || d.State == connector.DeliveryErased {
+			continue
+		}
+		d.Erase(connector.TimeOf(now))
+		if body, err := d.Encode(); err == nil {
+			e.Rows[i].Body = body
+		}
+	}
 }
 
 // Doubt marks a call's events. The body is no event, so that whoever reads the group's events passes over it.

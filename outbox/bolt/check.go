@@ -294,6 +294,11 @@ func (x *exam) dayRelations(day outbox.Day, d *dayContents) {
 			r.add("%s: the entry %d of the row %q is missing", day, d.rows[i].seq, d.rows[i].name())
 		}
 	}
+	for i := range d.labels {
+		if !d.has(d.labels[i].seq) {
+			r.add("%s: the entry %d of a label is missing", day, d.labels[i].seq)
+		}
+	}
 }
 
 func (x *exam) queueRelations(name string, q *queueContents) {

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ func (c *cell) name() string { return string(c.key[seqLen:]) }
 
 type dayContents struct {
 	entries, rows, groups []cell // by key
+	labels                []cell // likewise
+	unlabeled             []byte // the value of unlabeledKey
 	counts                map[string]uint64
 }
 
@@ -118,6 +121,9 @@ func (c *contents) add(path []string, key, value []byte) error {
 			return err
 		}
 		return c.addOfDay(c.day(day), path[2], key, value)
+	case len(path) == 3 && path[0] == expiredBucket:
+		// It is only checked: what was dropped is not for salvage.
+		return c.addOfDay(&dayContents{counts: map[string]uint64{}}, path[2], key, value)
 	case len(path) >= 2 && path[0] == queuesBucket:
 		return c.addOfQueue(c.queue(path[1]), path[2:], key, value)
 	}
@@ -171,11 +177,31 @@ func (c *contents) addOfDay(d *dayContents, bucket string, key, value []byte) er
 		d.groups = append(d.groups, cell{seq: binary.BigEndian.Uint64(key[len(key)-seqLen:]), key: key, value: value})
 		return nil
 	}
+	if bucket == labelsBucket {
+		return d.addLabel(key, value)
+	}
 	n, err := decodeNumber(key, value)
 	if err == nil {
 		d.counts[string(key)] = n
 	}
 	return err
+}
+
+func (d *dayContents) addLabel(key, value []byte) error {
+	if bytes.Equal(key, unlabeledKey) {
+		_, err := decodeNumber(key, value)
+		d.unlabeled = value
+		return err
+	}
+	if _, err := unseal(key, value); err != nil {
+		return err
+	}
+	seq, name, ok := parseLabelKey(key)
+	if !ok || name == "" {
+		return errMalformed
+	}
+	d.labels = append(d.labels, cell{seq: seq, key: key, value: value})
+	return nil
 }
 
 func (c *contents) addOfQueue(q *queueContents, bucket []string, key, value []byte) error {

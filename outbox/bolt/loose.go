@@ -143,7 +143,7 @@ func (l *loose) entry(c *cell) {
 		return
 	}
 	day, ok := l.m.Day(e)
-	if !ok {
+	if !ok || l.tree.seen[joined(expiredBucket, day.String())] {
 		return
 	}
 	c.version = e.Version

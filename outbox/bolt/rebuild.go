@@ -225,6 +225,10 @@ func (s *salvage) writeAll(w *writer) error {
 			return err
 		}
 	}
+	if s.backupLost() {
+		// It may have been a backup: whoever opens it finds a mark that can't be read, which counts.
+		c.meta[backupKey] = seal([]byte(backupKey), newValue(0))
+	}
 	for key, value := range c.meta {
 		if err := w.put([]string{metaBucket}, []byte(key), value); err != nil {
 			return err
@@ -238,12 +242,18 @@ func (s *salvage) writeAll(w *writer) error {
 	return nil
 }
 
+func (s *salvage) backupLost() bool {
+	return s.contents.meta[backupKey] == nil && slices.ContainsFunc(s.tree.holes, func(h hole) bool {
+		return slices.Equal(h.path, []string{metaBucket}) && h.covers(h.path, []byte(backupKey))
+	})
+}
+
 func (s *salvage) writeDay(w *writer, day outbox.Day, d *dayContents) error {
 	at := []string{daysBucket, day.String()}
 	if len(d.entries)+len(d.counts) == 0 {
 		return nil
 	}
-	for _, bucket := range []string{entriesBucket, rowsBucket, groupsBucket, countsBucket} {
+	for _, bucket := range []string{entriesBucket, rowsBucket, groupsBucket, labelsBucket, countsBucket} {
 		if err := w.put(append(at[:2:2], bucket), nil, nil); err != nil {
 			return err
 		}
@@ -268,6 +278,16 @@ func (s *salvage) writeDay(w *writer, day outbox.Day, d *dayContents) error {
 			return err
 		}
 		s.out.Rows++
+	}
+	for i := range d.labels {
+		if err := w.put(append(at[:2:2], labelsBucket), d.labels[i].key, d.labels[i].value); err != nil {
+			return err
+		}
+	}
+	if d.unlabeled != nil {
+		if err := w.put(append(at[:2:2], labelsBucket), unlabeledKey, d.unlabeled); err != nil {
+			return err
+		}
 	}
 	for name, n := range d.counts {
 		if err := w.put(append(at[:2:2], countsBucket), []byte(name), encodeNumber([]byte(name), n)); err != nil {

@@ -31,6 +31,8 @@ type Salvaged struct {
 	Found  int `json:"found"`
 	Parked int `json:"parked"`
 	Again  int `json:"again"`
+	// Old is how many entries may be older versions than the last, because nothing newer of them was found.
+	Old int `json:"old,omitempty"`
 	// Lost is what was lost and where, in words; LostMore is how much more than that there is.
 	Lost     []string `json:"lost"`
 	LostMore int      `json:"lost_more,omitempty"`
@@ -113,6 +115,7 @@ func (s *salvage) mendDay(day outbox.Day, d *dayContents) error {
 			s.out.lose("%s: the entry %d of the row %q", day, row.seq, row.name())
 		}
 	}
+	labels := s.keptLabels(day, d)
 	names := rowNames(d)
 	if len(names) == 0 {
 		names = slices.Sorted(maps.Keys(s.contents.queues))
@@ -133,8 +136,13 @@ func (s *salvage) mendDay(day outbox.Day, d *dayContents) error {
 			s.out.lose("%s: the entry %d (%s) can't be understood", day, at.seq, e.ID)
 			continue
 		}
+		rows := d.rowsOf(at.seq)
+		s.settle(e, at, rows)
+		if at.doubtful {
+			s.out.Old++
+		}
 		d.entries = append(d.entries, *at)
-		of, err := s.mendRows(e, at, d.rowsOf(at.seq), names, tasks)
+		of, err := s.mendRows(e, at, rows, names, tasks)
 		if err != nil {
 			return err
 		}
@@ -146,11 +154,13 @@ func (s *salvage) mendDay(day outbox.Day, d *dayContents) error {
 			e.Rows = append(e.Rows, row)
 		}
 		mended = append(mended, of...)
+		labels.of(e, s.m)
 		for name, n := range s.m.Counts(e) {
 			counts[name] += n
 		}
 	}
 	d.rows = mended
+	s.mendLabels(day, d, labels)
 	maps.DeleteFunc(d.counts, func(name string, _ uint64) bool { return s.m.Counted(name) })
 	for name, n := range counts {
 		d.counts[name] = uint64(n) //nolint:gosec // all bits are kept
@@ -177,8 +187,14 @@ func (s *salvage) mendRows(e *outbox.Entry, at *cell, rows []cell, names []strin
 			s.out.lose("%s: the row %q of the entry %d: %v", e.Ref.Day, row.Name, at.seq, err)
 			return nil
 		}
+		if body == nil {
+			return nil
+		}
 		key := rowKey(at.seq, row.Name)
 		out = append(out, cell{seq: at.seq, key: key, value: encodeRow(key, row.Version+1, s.codec.pack(body, compressRows)), version: row.Version + 1})
+		if need, _ := s.m.Need(outbox.Row{Name: row.Name, Body: body}); need != outbox.NeedBuried {
+			return nil // it is over
+		}
 		s.put(row.Name, true, s.now, e.Ref)
 		s.out.Parked++
 		return nil
@@ -212,9 +228,12 @@ func (s *salvage) mendRows(e *outbox.Entry, at *cell, rows []cell, names []strin
 	for _, name := range names {
 		there := slices.ContainsFunc(rows, func(r cell) bool { return r.name() == name })
 		if !there && s.lostRow(e.Ref, name) {
-			s.out.lose("%s: the row %q of the entry %d (%s); it is parked", e.Ref.Day, name, at.seq, e.ID)
+			parked := s.out.Parked
 			if err := park(outbox.Row{Name: name}); err != nil {
 				return nil, err
+			}
+			if s.out.Parked > parked {
+				s.out.lose("%s: the row %q of the entry %d (%s); it is parked", e.Ref.Day, name, at.seq, e.ID)
 			}
 		}
 	}
@@ -253,6 +272,9 @@ func (q *queueContents) add(t task, buried bool) {
 // keepTask keeps a task if there is something to do about what it is for.
 func (s *salvage) keepTask(queue string, t task, buried bool) {
 	d := s.contents.days[t.ref.Day]
+	if d == nil && s.tree.seen[joined(expiredBucket, t.ref.Day.String())] {
+		return // it was going to be deleted with its day
+	}
 	if d == nil || !d.has(t.ref.Seq) {
 		s.out.lose("the queue %q: a task whose entry %s/%d is lost", queue, t.ref.Day, t.ref.Seq)
 		return
@@ -268,7 +290,7 @@ func (s *salvage) keepTask(queue string, t task, buried bool) {
 		return
 	}
 	need, _ := s.m.Need(row)
-	if need == outbox.NeedNone || need == outbox.NeedBuried && !buried || s.tasked[queued{queue, t.ref}] {
+	if need == outbox.NeedNone || need == outbox.NeedLeft || need == outbox.NeedBuried && !buried || s.tasked[queued{queue, t.ref}] {
 		return // it is over, or has its new task
 	}
 	s.tasked[queued{queue, t.ref}] = true
@@ -311,6 +333,10 @@ func (s *Salvaged) Text() string {
 		s.Groups, s.Items, s.Entries, s.Rows, s.Due, s.Buried)
 	fmt.Fprintf(&b, "Of these, %d values were found outside of damaged buckets, %d rows were parked, and %d tasks were made anew.\n",
 		s.Found, s.Parked, s.Again)
+	if s.Old > 0 {
+		fmt.Fprintf(&b, "%d entries may be older versions than the last: what was changed in them, or erased from them, shortly before may be "+
+			"back as it was.\n", s.Old)
+	}
 	list := func(title string, lines []string, more int) {
 		fmt.Fprintf(&b, "\n%s\n", title)
 		for _, line := range lines {

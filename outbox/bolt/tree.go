@@ -17,6 +17,9 @@ type hole struct {
 	why      error
 }
 
+// hits says whether anything of the bucket of that path may have been lost in the hole.
+func (h *hole) hits(path []string) bool { return slices.Equal(h.path, path) || h.covers(path, nil) }
+
 // covers says whether a value of that path and key may have been lost in the hole.
 func (h *hole) covers(path []string, key []byte) bool {
 	if len(h.path) > len(path) || !slices.Equal(h.path, path[:len(h.path)]) {
@@ -187,14 +190,14 @@ func known(path []string, name string) error {
 	ok := false
 	switch {
 	case len(path) == 0:
-		ok = slices.Contains([]string{metaBucket, openBucket, queuesBucket, daysBucket}, name)
-	case len(path) == 1 && path[0] == daysBucket:
+		ok = slices.Contains([]string{metaBucket, openBucket, queuesBucket, daysBucket, expiredBucket}, name)
+	case len(path) == 1 && ofDays(path[0]):
 		_, err := outbox.ParseDay(name)
 		ok = err == nil
 	case len(path) == 1 && path[0] == queuesBucket:
 		ok = checkName("queue", name) == nil
-	case len(path) == 2 && path[0] == daysBucket:
-		ok = slices.Contains([]string{entriesBucket, rowsBucket, groupsBucket, countsBucket}, name)
+	case len(path) == 2 && ofDays(path[0]):
+		ok = slices.Contains([]string{entriesBucket, rowsBucket, groupsBucket, labelsBucket, countsBucket}, name)
 	case len(path) == 2 && path[0] == queuesBucket:
 		ok = name == dueBucket || name == buriedBucket
 	}
@@ -203,6 +206,8 @@ func known(path []string, name string) error {
 	}
 	return nil
 }
+
+func ofDays(bucket string) bool { return bucket == daysBucket || bucket == expiredBucket }
 
 // freelist compares the pages that are written down as free with those that are in use.
 func (t *tree) freelist() {
