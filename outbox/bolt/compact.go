@@ -54,9 +54,11 @@ func (s *Store) compact(opts Options) error {
 		s.log.Warn("the store's file can't be made smaller; it stays as it is", "path", s.path, "error", err)
 		return removeUnfinished(s.path)
 	}
+	opts.after("the new file is written")
 	if err := os.Rename(to, s.path); err != nil {
 		return fmt.Errorf("putting the compacted file in place: %w", err)
 	}
+	opts.after("the new file is in its place")
 	if err := syncDir(filepath.Dir(s.path)); err != nil {
 		return fmt.Errorf("putting the compacted file in place: %w", err)
 	}

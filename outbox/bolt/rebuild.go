@@ -33,6 +33,11 @@ const (
 // A crash at any point leaves, under the store's name, the damaged file or the complete new one: the new one is made under
 // another name, is synced, and then takes the old one's name in one step.
 func Salvage(path string, why []string, m outbox.Meaning, now time.Time) (out *Salvaged, err error) {
+	return salvageFile(path, why, m, now, func(string) {})
+}
+
+// salvageFile tells after what a crash would now leave done.
+func salvageFile(path string, why []string, m outbox.Meaning, now time.Time, after func(step string)) (out *Salvaged, err error) {
 	// Another process that waits for the lock of the damaged file must not get it: see the check in openFile.
 	f, err := lockFile(path, 0, true)
 	if err != nil {
@@ -48,14 +53,17 @@ func Salvage(path string, why []string, m outbox.Meaning, now time.Time) (out *S
 	if err != nil || out == nil {
 		return nil, err
 	}
+	after("the new file is written")
 	// Until here nothing but a file under a name of its own was made.
 	if out.SetAside, err = setAside(path, now); err != nil {
 		return nil, fmt.Errorf("setting the damaged store %s aside: %w", path, err)
 	}
+	after("the damaged file has two names")
 	// A crash here leaves the damaged file with two names.
 	if err := os.Rename(path+salvageSuffix, path); err != nil {
 		return nil, fmt.Errorf("putting the salvaged store %s in place: %w", path, err)
 	}
+	after("the new file is in its place")
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("putting the salvaged store %s in place: %w", path, err)
 	}
@@ -67,6 +75,7 @@ func Salvage(path string, why []string, m outbox.Meaning, now time.Time) (out *S
 	if err != nil {
 		out.lose("the report beside the store: %v", err)
 	}
+	after("the report is written")
 	return out, nil
 }
 
@@ -234,7 +243,11 @@ func (s *salvage) writeAll(w *writer) error {
 			return err
 		}
 	}
-	for key, n := range map[string]uint64{schemaKey: schemaVersion, seqMetaKey: s.seq} {
+	schema := c.schema
+	if schema == 0 {
+		schema = schemaVersion // it is lost
+	}
+	for key, n := range map[string]uint64{schemaKey: schema, seqMetaKey: s.seq} {
 		if err := w.put([]string{metaBucket}, []byte(key), encodeNumber([]byte(key), n)); err != nil {
 			return err
 		}

@@ -65,6 +65,8 @@ type Options struct {
 
 	hash        func(group, id string) uint64 // in tests, a bad one
 	compactFrom int64                         // in tests, instead of the constant
+	steps       []migration                   // in tests, instead of those there are
+	after       func(step string)             // in tests, is told what a crash would now leave done
 }
 
 // Store is an outbox.Store in one file.
@@ -143,7 +145,13 @@ func Open(path string, opts Options) (*Store, error) {
 		s.codec.close()
 		return nil, err
 	}
-	if err = s.prepare(); err == nil && !s.readOnly {
+	if opts.steps == nil {
+		opts.steps = migrations()
+	}
+	if opts.after == nil {
+		opts.after = func(string) {}
+	}
+	if err = s.prepare(opts.steps); err == nil && !s.readOnly {
 		err = s.compact(opts)
 	}
 	if err == nil {
@@ -229,8 +237,10 @@ func syncDir(dir string) error {
 }
 
 // prepare checks whose file it is, and makes the buckets of a new one.
-func (s *Store) prepare() error {
+func (s *Store) prepare(steps []migration) error {
 	var isNew bool
+	var version uint64
+	newest := uint64(len(steps)) + 1
 	err := s.db.View(func(tx *bbolt.Tx) error {
 		meta := tx.Bucket([]byte(metaBucket))
 		if meta == nil {
@@ -240,12 +250,17 @@ func (s *Store) prepare() error {
 			isNew = true
 			return nil
 		}
-		version, err := decodeNumber([]byte(schemaKey), meta.Get([]byte(schemaKey)))
-		if err != nil {
+		var err error
+		if version, err = decodeNumber([]byte(schemaKey), meta.Get([]byte(schemaKey))); err != nil {
 			return damaged(metaBucket, []byte(schemaKey), err)
 		}
-		if version > schemaVersion {
-			return fmt.Errorf("%w: it has schema version %d, and this wrapup knows up to %d", ErrNewer, version, schemaVersion)
+		switch {
+		case version == 0:
+			return damaged(metaBucket, []byte(schemaKey), errMalformed)
+		case version > newest:
+			return fmt.Errorf("%w: it has schema version %d, and this wrapup knows up to %d", ErrNewer, version, newest)
+		case version < newest && s.readOnly:
+			return fmt.Errorf("it has schema version %d, and this wrapup reads %d: start the daemon once, which brings it up", version, newest)
 		}
 		return nil
 	})
@@ -258,7 +273,7 @@ func (s *Store) prepare() error {
 		if err := s.db.Sync(); err != nil {
 			return fmt.Errorf("syncing: %w", err)
 		}
-		return nil
+		return s.migrate(version, steps)
 	}
 
 	tx, err := s.db.Begin(true)
@@ -271,7 +286,7 @@ func (s *Store) prepare() error {
 		}
 	}
 	meta := tx.Bucket([]byte(metaBucket))
-	for key, n := range map[string]uint64{schemaKey: schemaVersion, seqMetaKey: 0} {
+	for key, n := range map[string]uint64{schemaKey: newest, seqMetaKey: 0} {
 		if err := meta.Put([]byte(key), encodeNumber([]byte(key), n)); err != nil {
 			return errors.Join(fmt.Errorf("creating it: %w", err), tx.Rollback())
 		}
