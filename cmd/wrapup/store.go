@@ -39,6 +39,9 @@ const (
 	checkRate = 20 << 20
 )
 
+// errCheckKilled says that somebody else ended the check: the system does, when it needs memory. Events can't wait for that.
+var errCheckKilled = errors.New("the check of the store was killed")
+
 // checker says what is wrong with a store's file. An error says that it can't be told.
 type checker func(ctx context.Context, path string, quick bool) (damage []string, err error)
 
@@ -98,6 +101,9 @@ func makeWhole(ctx context.Context, path string, log *slog.Logger, check checker
 	case err != nil && within.Err() != nil:
 		log.Error("the check of the store took too long; the store is opened without it", "path", path, "limit", limit)
 		return nil
+	case errors.Is(err, errCheckKilled):
+		log.Error("the check of the store was killed (is there too little memory?); the store is opened without it", "path", path)
+		return nil
 	case err != nil || len(damage) == 0:
 		return err
 	}
@@ -144,10 +150,25 @@ func checkInChild(ctx context.Context, path string, quick bool) ([]string, error
 	case cmd.ProcessState.ExitCode() == exitUntold:
 		return nil, outbox.ErrLocked
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:
-		return nil, errors.New("the check of the store was killed (is there too little memory?)")
+		return nil, errCheckKilled
+	case status.Signaled() && !fromWithin(status.Signal()):
+		// Whoever stops wrapup may stop all of its processes. That says nothing of the file.
+		return nil, fmt.Errorf("the check of the store was stopped (%s)", status.Signal())
 	case status.Signaled() || cmd.ProcessState.ExitCode() == exitUsage: // a panic exits with it, too
 		first, _, _ := strings.Cut(said, "\n")
+		if first == "" {
+			first = status.Signal().String()
+		}
 		return []string{"the check of the file was ended by what is in it: " + first}, nil
 	}
 	return nil, errors.New(said)
+}
+
+// fromWithin says that a process gets the signal for what it does itself.
+func fromWithin(s syscall.Signal) bool {
+	switch s {
+	case syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGABRT, syscall.SIGILL, syscall.SIGFPE, syscall.SIGTRAP:
+		return true
+	}
+	return false
 }
