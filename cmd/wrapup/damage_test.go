@@ -63,6 +63,9 @@ func TestDamagedStore(t *testing.T) {
 	out, code = s.run("audit")
 	require.Equal(t, 0, code, out)
 	require.Len(t, crm.requests(), 1, "nothing is sent again")
+	out, code = s.run("status")
+	require.Equal(t, exitFailed, code, out)
+	require.Regexp(t, `the store was damaged and was salvaged: read .*wrapup\.db\.damaged-.*\.salvaged\.txt`, out)
 	require.Equal(t, 0, s.terminate())
 
 	kept, err := filepath.Glob(path + ".damaged-*Z")

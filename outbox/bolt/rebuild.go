@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -24,6 +25,21 @@ const (
 
 	stamp = "2006-01-02T150405Z"
 )
+
+// SalvageReports gives the paths of the reports that lie beside a store, the oldest first.
+func SalvageReports(path string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for _, e := range entries {
+		if name := e.Name(); strings.HasPrefix(name, filepath.Base(path)+damagedSuffix) && strings.HasSuffix(name, reportSuffix) {
+			list = append(list, filepath.Join(filepath.Dir(path), name))
+		}
+	}
+	return list, nil
+}
 
 // Salvage makes a new store of what can be read of a damaged one, and gives it the damaged one's name. The damaged file is
 // kept beside it, under a name with the time, and so is a report. It fails with outbox.ErrLocked, ErrForeign and ErrNewer
