@@ -24,6 +24,7 @@ import (
 func TestDamagedStore(t *testing.T) {
 	crm := newSink(t)
 	s := newSite(t, "sources: [{kind: nxcloud-events}]\ndestinations:\n  - {name: crm, mapping: record, url: "+crm.url()+"}\n")
+	s.damaged = true
 	s.start()
 	s.accepted(documented(t)...)
 	s.eventually("the call to be delivered", func() bool { return len(crm.requests()) == 1 })
@@ -130,6 +131,7 @@ func makeNewer(t *testing.T, path string) {
 func TestDamagedCheck(t *testing.T) {
 	crm := newSink(t)
 	s := newSite(t, "sources: [{kind: nxcloud-events}]\ndestinations:\n  - {name: crm, mapping: record, url: "+crm.url()+"}\n")
+	s.damaged = true
 	s.start()
 	s.accepted(documented(t)...)
 	s.eventually("the call to be delivered", func() bool { return len(crm.requests()) == 1 })

@@ -75,6 +75,8 @@ type site struct {
 	addr   string
 	cmd    *exec.Cmd
 	log    *logs
+	// damaged says that the test damages the store.
+	damaged bool
 }
 
 // newSite writes a configuration; its listen address, data_dir and admin.socket are set already.
@@ -124,6 +126,9 @@ func (s *site) startAt(ready, listen string) {
 		}
 		return false
 	})
+	if !s.damaged { // whatever else was done to it, a kill -9 too
+		require.NotContains(s.t, s.log.String(), "the store is damaged")
+	}
 }
 
 // kill ends the daemon as kill -9 does.
