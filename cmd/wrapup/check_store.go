@@ -42,13 +42,20 @@ func (a *app) checkStore(c *cobra.Command, args []string, quick bool, format out
 	} else {
 		printReport(c.OutOrStdout(), path, report)
 	}
-	if err == nil && len(report.Damage) > 0 {
+	if err == nil && len(report.Damage)+len(report.Gaps) > 0 {
 		err = errReported
 	}
 	return err
 }
 
 func printReport(w io.Writer, path string, r *bolt.Report) {
+	if len(r.Damage) == 0 && len(r.Gaps) > 0 {
+		fmt.Fprintf(w, "The file of %s is whole, but what is in it doesn't add up; wrapup audit says what that means:\n", path)
+		for _, text := range r.Gaps {
+			fmt.Fprintf(w, "  %s\n", printable(text))
+		}
+		return
+	}
 	if len(r.Damage) == 0 {
 		stopped := "stopped cleanly"
 		if !r.Clean {

@@ -164,7 +164,7 @@ func TestDamagedCheckThatHangs(t *testing.T) {
 	store, err := bolt.Open(path, bolt.Options{})
 	require.NoError(t, err)
 	require.NoError(t, store.Close())
-	hangs := func(ctx context.Context, _ string, _ bool) ([]string, error) {
+	hangs := func(ctx context.Context, _ string, _ bool) (*bolt.Report, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}

@@ -43,7 +43,7 @@ const (
 var errCheckKilled = errors.New("the check of the store was killed")
 
 // checker says what is wrong with a store's file. An error says that it can't be told.
-type checker func(ctx context.Context, path string, quick bool) (damage []string, err error)
+type checker func(ctx context.Context, path string, quick bool) (*bolt.Report, error)
 
 // openStore opens the store in the data folder, which is created if it isn't there, and watches its room. A damaged store is
 // salvaged first.
@@ -94,7 +94,7 @@ func makeWhole(ctx context.Context, path string, log *slog.Logger, check checker
 	limit := checkTime + time.Duration(info.Size()/checkRate)*time.Second
 	within, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	damage, err := check(within, path, info.Size() > deepCheck)
+	report, err := check(within, path, info.Size() > deepCheck)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -104,9 +104,15 @@ func makeWhole(ctx context.Context, path string, log *slog.Logger, check checker
 	case errors.Is(err, errCheckKilled):
 		log.Error("the check of the store was killed (is there too little memory?); the store is opened without it", "path", path)
 		return nil
-	case err != nil || len(damage) == 0:
+	case err != nil:
 		return err
+	case len(report.Damage) == 0:
+		if len(report.Gaps) > 0 {
+			log.Error("the store's file is whole, but what is in it doesn't add up: see wrapup audit", "path", path, "gaps", report.Gaps)
+		}
+		return nil
 	}
+	damage := report.Damage
 	log.Error("the store is damaged; what is readable is salvaged", "path", path, "damage", damage)
 	saved, err := bolt.Salvage(path, damage, salvage.Meaning{}, time.Now())
 	if (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) && makeRoom() {
@@ -123,7 +129,7 @@ func makeWhole(ctx context.Context, path string, log *slog.Logger, check checker
 }
 
 // checkInChild has a process of its own check the file: a damaged page can end a process, from within bbolt.
-func checkInChild(ctx context.Context, path string, quick bool) ([]string, error) {
+func checkInChild(ctx context.Context, path string, quick bool) (*bolt.Report, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("checking the store: %w", err)
@@ -141,8 +147,8 @@ func checkInChild(ctx context.Context, path string, quick bool) ([]string, error
 		return nil, fmt.Errorf("checking the store: %w", err)
 	}
 	var report bolt.Report
-	if json.Unmarshal(out.Bytes(), &report) == nil && (err == nil) == (len(report.Damage) == 0) {
-		return report.Damage, nil
+	if json.Unmarshal(out.Bytes(), &report) == nil && (err == nil) == (len(report.Damage)+len(report.Gaps) == 0) {
+		return &report, nil
 	}
 	said := strings.TrimPrefix(strings.TrimSpace(errs.String()), "wrapup: ")
 	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
@@ -159,7 +165,7 @@ func checkInChild(ctx context.Context, path string, quick bool) ([]string, error
 		if first == "" {
 			first = status.Signal().String()
 		}
-		return []string{"the check of the file was ended by what is in it: " + first}, nil
+		return &bolt.Report{Damage: []string{"the check of the file was ended by what is in it: " + first}}, nil
 	}
 	return nil, errors.New(said)
 }

@@ -220,6 +220,7 @@ func (w *world) starts(t *testing.T, path, what string) (string, *bolt.Salvaged)
 		require.True(t, errors.Is(err, bolt.ErrForeign) || errors.Is(err, bolt.ErrNewer), "%s: %v", what, err)
 		return refused, nil
 	}
+	require.Empty(t, report.Gaps, what)
 	outcome := unnoticed
 	var saved *bolt.Salvaged
 	if len(report.Damage) > 0 {
@@ -230,7 +231,7 @@ func (w *world) starts(t *testing.T, path, what string) (string, *bolt.Salvaged)
 		require.NotEmpty(t, saved.Damage, what)
 		report, err = bolt.Check(path, bolt.CheckOptions{Meaning: salvage.Meaning{}})
 		require.NoError(t, err, what)
-		require.Empty(t, report.Damage, what+afterSalvage)
+		require.Empty(t, append(report.Damage, report.Gaps...), what+afterSalvage)
 	}
 	var log bytes.Buffer
 	s, err := bolt.Open(path, bolt.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
@@ -401,6 +402,7 @@ func flips(t *testing.T) int {
 func TestFlippedBytes(t *testing.T) {
 	for _, clean := range []bool{true, false} {
 		t.Run(fmt.Sprintf("stopped cleanly: %t", clean), func(t *testing.T) {
+			t.Parallel()
 			dir := memory(t)
 			w := makeWorld(t, filepath.Join(dir, "world.db"), 600, clean)
 			random := rand.New(rand.NewPCG(7, 7))

@@ -33,6 +33,9 @@ type Report struct {
 	// Damage is what is wrong, in words, More how much more than that there is.
 	Damage []string `json:"damage"`
 	More   int      `json:"more,omitempty"`
+	// Gaps are what doesn't add up in a file that was stopped cleanly and whose pages and values are all whole: no damage of
+	// the file explains that, and nothing is salvaged for it.
+	Gaps []string `json:"gaps,omitempty"`
 	// Clean says that the store was stopped cleanly.
 	Clean bool `json:"clean"`
 	// What there is in the store. Depths of the queues are in Due and Buried.
@@ -50,6 +53,12 @@ func (r *Report) add(format string, args ...any) {
 		return
 	}
 	r.More++
+}
+
+func (r *Report) gap(format string, args ...any) {
+	if len(r.Gaps) < tellDamage {
+		r.Gaps = append(r.Gaps, fmt.Sprintf(format, args...))
+	}
 }
 
 // Check reads a whole file and says what is wrong with it. It changes nothing. An error says that it could not be checked:
@@ -330,6 +339,10 @@ func (x *exam) deep(m outbox.Meaning) error {
 		return err
 	}
 	defer codec.close()
+	add := x.report.add
+	if x.report.Clean && len(x.report.Damage) == 0 {
+		add = x.report.gap
+	}
 	tasks := x.contents.tasks()
 	for _, day := range slices.Sorted(maps.Keys(x.contents.days)) {
 		d := x.contents.days[day]
@@ -341,7 +354,7 @@ func (x *exam) deep(m outbox.Meaning) error {
 				continue
 			}
 			if at, ok := m.Day(e); ok && at != day {
-				x.report.add("%s: the entry %d is of %s", day, e.Ref.Seq, at)
+				add("%s: the entry %d is of %s", day, e.Ref.Seq, at)
 			}
 			for name, n := range m.Counts(e) {
 				counts[name] += n
@@ -350,22 +363,22 @@ func (x *exam) deep(m outbox.Meaning) error {
 				need, _ := m.Need(row)
 				has := tasks[queued{row.Name, e.Ref}]
 				if (need == outbox.NeedDue || need == outbox.NeedBuried) && has == outbox.NeedUnknown {
-					x.report.add("%s: the row %q of the entry %d has no task", day, row.Name, e.Ref.Seq)
+					add("%s: the row %q of the entry %d has no task", day, row.Name, e.Ref.Seq)
 				}
 				if need == outbox.NeedNone && has == outbox.NeedDue {
-					x.report.add("%s: the row %q of the entry %d is over, and has a task", day, row.Name, e.Ref.Seq)
+					add("%s: the row %q of the entry %d is over, and has a task", day, row.Name, e.Ref.Seq)
 				}
 			}
 		}
 		for name, n := range d.counts {
 			if m.Counted(name) && counts[name] != int64(n) { //nolint:gosec // all bits are kept
-				x.report.add("%s: the counter %q is at %d, and what it counts is %d", day, name, int64(n), counts[name]) //nolint:gosec // all bits are kept
+				add("%s: the counter %q is at %d, and what it counts is %d", day, name, int64(n), counts[name]) //nolint:gosec // all bits are kept
 			}
 			delete(counts, name)
 		}
 		for name, n := range counts {
 			if n != 0 {
-				x.report.add("%s: the counter %q is missing", day, name)
+				add("%s: the counter %q is missing", day, name)
 			}
 		}
 	}

@@ -206,7 +206,8 @@ func (s *salvage) mendRows(e *outbox.Entry, at *cell, rows []cell, names []strin
 			need, due = s.m.Need(row)
 		}
 		has := tasks[queued{row.Name, e.Ref}]
-		if need == outbox.NeedUnknown || need == outbox.NeedDue && (rows[i].doubtful || at.doubtful) {
+		stale := rows[i].doubtful || at.doubtful || has == outbox.NeedUnknown && !s.lostTasks(row.Name)
+		if need == outbox.NeedUnknown || need == outbox.NeedDue && stale {
 			// What was queued of it is left out below: the row has a new need.
 			if need == outbox.NeedUnknown {
 				row.Body = nil
@@ -239,6 +240,16 @@ func (s *salvage) mendRows(e *outbox.Entry, at *cell, rows []cell, names []strin
 	}
 	slices.SortFunc(out, func(a, b cell) int { return bytes.Compare(a.key, b.key) })
 	return out, nil
+}
+
+// lostTasks says whether tasks of the queue may be lost. If none are, a row that waits and has none is not the last version.
+func (s *salvage) lostTasks(queue string) bool {
+	if s.behind {
+		return true
+	}
+	return slices.ContainsFunc(s.tree.holes, func(h hole) bool {
+		return h.hits([]string{queuesBucket, queue, dueBucket}) || h.hits([]string{queuesBucket, queue, buriedBucket})
+	})
 }
 
 // maxDelay bounds for how long a task that is made anew may be put off.
