@@ -25,11 +25,11 @@ import (
 const storeFile = "wrapup.db"
 
 // A start checks the store's file. What is said of the bodies is checked too where that takes at most a second or so
-// (deepCheck). A large file that was stopped cleanly is not checked at all: that would take as long as reading it from the
+// (deepCheck: on one core of a small machine it takes 63 ms for each MiB; pages, checksums and references take 3 ms). A large file that was stopped cleanly is not checked at all: that would take as long as reading it from the
 // disk, in which no event is taken. A value of it that is damaged is found out when it is read, and a damaged page ends the
 // process at worst: the next start finds that it was not stopped cleanly, and checks it.
 const (
-	deepCheck  = 64 << 20
+	deepCheck  = 16 << 20
 	cleanCheck = 256 << 20
 )
 
