@@ -27,8 +27,8 @@ test: ## Run all tests, with the race detector
 	go test ./cmd/wrapup -run 'TestSlowConnections|TestFloodsOfHeaders|TestDeepAndLargeBodies'
 
 .PHONY: test-long
-test-long: ## Kill the daemon fifty times under load, instead of the twenty of make test
-	TEST_KILLS=50 go test -race -timeout 15m -count=1 -run TestKilledAgainAndAgain -v ./cmd/wrapup
+test-long: ## Kill the daemon 200 times under load, instead of the twenty of make test
+	TEST_KILLS=200 go test -timeout 30m -count=1 -run TestKilledAgainAndAgain -v ./cmd/wrapup
 
 FUZZTIME ?= 5m
 
