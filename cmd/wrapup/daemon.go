@@ -296,11 +296,11 @@ const storeFile = "wrapup.db"
 
 // openStore opens the store in the data folder, which is created if it isn't there, and watches its room.
 func openStore(c *configs.Config, clock finish.Clock, log *slog.Logger) (*bolt.Store, *room, error) {
-	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
-		return nil, nil, fmt.Errorf("data_dir: %w", err)
-	}
 	dir, err := filepath.Abs(c.DataDir)
 	if err != nil {
+		return nil, nil, fmt.Errorf("data_dir: %w", err)
+	}
+	if err := makeFolder(dir, storeFile); err != nil {
 		return nil, nil, fmt.Errorf("data_dir: %w", err)
 	}
 	space, err := newRoom(dir, c.Store.MaxSize, clock.Mono, log)

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -161,36 +160,26 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 	if timeout <= 0 {
 		timeout = defaultLockTimeout
 	}
-	_, err := os.Stat(path)
-	isNew := errors.Is(err, fs.ErrNotExist)
-
-	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
+	options := &bbolt.Options{
 		Timeout:        timeout,
 		ReadOnly:       opts.ReadOnly,
 		FreelistType:   bbolt.FreelistMapType,
 		NoFreelistSync: true,
-	})
+	}
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) && !opts.ReadOnly {
+		if err := createFile(path, options); err != nil {
+			return nil, fmt.Errorf("creating the store %s: %w", path, err)
+		}
+	}
+	db, err := bbolt.Open(path, fileMode, options)
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("the store %s can't be opened: %w (waited %s for it)", path, outbox.ErrLocked, timeout)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", path, err)
 	}
-	if isNew && !opts.ReadOnly {
-		// The file's name must be as durable as what will be in it.
-		if err := syncDir(filepath.Dir(path)); err != nil {
-			return nil, errors.Join(fmt.Errorf("creating the store %s: %w", path, err), db.Close())
-		}
-	}
 	return db, nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // prepare checks whose file it is, and makes the buckets of a new one.
@@ -227,6 +216,10 @@ func (s *Store) prepare() error {
 		return nil
 	}
 
+	// Whoever made the file may have been killed before its name was durable.
+	if err := syncName(s.path); err != nil {
+		return err
+	}
 	tx, err := s.db.Begin(true)
 	if err != nil {
 		return fmt.Errorf("creating it: %w", err)
