@@ -27,7 +27,8 @@ test: ## Run all tests, with the race detector
 	go test ./cmd/wrapup -run 'TestSlowConnections|TestFloodsOfHeaders|TestDeepAndLargeBodies'
 
 .PHONY: test-long
-test-long: ## Kill the daemon 200 times under load, instead of the twenty of make test
+test-long: ## Kill the daemon 200 times under load, and cut the power at every moment of 1,000 events
+	TEST_CUTS=all go test -timeout 30m -count=1 -run TestPowerCuts -v ./cmd/wrapup
 	TEST_KILLS=200 go test -timeout 30m -count=1 -run TestKilledAgainAndAgain -v ./cmd/wrapup
 
 FUZZTIME ?= 5m
