@@ -167,9 +167,15 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 		NoFreelistSync: true,
 	}
 	_, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) && !opts.ReadOnly {
+	switch {
+	case opts.ReadOnly:
+	case errors.Is(err, fs.ErrNotExist):
 		if err := createFile(path, options); err != nil {
 			return nil, fmt.Errorf("creating the store %s: %w", path, err)
+		}
+	default:
+		if err := dropCache(path); err != nil {
+			return nil, fmt.Errorf("opening the store %s: reading it anew from the disk: %w", path, err)
 		}
 	}
 	db, err := bbolt.Open(path, fileMode, options)

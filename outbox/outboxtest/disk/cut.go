@@ -92,13 +92,7 @@ func (l Log) Cut(n int) *Moment {
 // Moment is a moment at which the power may be cut.
 type Moment struct {
 	synced  nodes
-	pending []pending
-}
-
-type pending struct {
-	op *Op
-	// doomed says that a sync of it has failed, and no later one will be of use to it.
-	doomed bool
+	pending []*Op // what is not synced
 }
 
 func (m *Moment) step(op *Op) {
@@ -110,17 +104,17 @@ func (m *Moment) step(op *Op) {
 		left := m.pending[:0:0]
 		for _, p := range m.pending {
 			switch {
-			case p.op.Node != op.Node || p.doomed:
+			case p.Node != op.Node:
 				left = append(left, p)
-			case op.Err != 0:
-				left = append(left, pending{p.op, true})
-			default:
-				m.synced.apply(p.op)
+			case op.Err == 0:
+				m.synced.apply(p)
+			case p.Kind != Write: // sizes and names stay in the file system's journal
+				left = append(left, p)
 			}
 		}
 		m.pending = left
 	case op.Err == 0:
-		m.pending = append(m.pending, pending{op: op})
+		m.pending = append(m.pending, op)
 	}
 }
 
@@ -139,24 +133,24 @@ func (m *Moment) survived(s Survival, r *rand.Rand) nodes {
 		left[id] = n
 	}
 	for _, p := range m.pending {
-		if left[p.op.Node] == m.synced[p.op.Node] {
-			left[p.op.Node] = m.synced[p.op.Node].clone()
+		if left[p.Node] == m.synced[p.Node] {
+			left[p.Node] = m.synced[p.Node].clone()
 		}
 	}
 	all := m.pending
 	if s == Beginning {
 		all = all[:r.IntN(len(all)+1)]
 	}
-	for i, p := range all {
+	for i, op := range all {
 		switch {
 		case s == Everything, s == Beginning && i+1 < len(all):
-			left.apply(p.op)
-		case p.op.Kind != Write:
+			left.apply(op)
+		case op.Kind != Write:
 			if s == Beginning || r.IntN(2) == 0 {
-				left.apply(p.op)
+				left.apply(op)
 			}
 		default:
-			torn(p.op, s, r, func(part *Op) { left.apply(part) })
+			torn(op, s, r, func(part *Op) { left.apply(part) })
 		}
 	}
 	return left

@@ -7,8 +7,9 @@
 //
 // What is synced is kept: of a file its content and its size, of a folder its names. A name that was created, removed or
 // renamed is not durable before its folder was synced, whatever was done with the file. Of what is not synced, anything may
-// be left, down to single sectors of a write. A write that failed has changed nothing. After a sync that failed, what was to
-// be synced can still be read and will not be written by a later sync either, as Linux has it.
+// be left, down to single sectors of a write. A write that failed has changed nothing. After a sync that failed, what was
+// written is not on the disk, and no later sync writes it, but it is in the kernel's cache, and can be read there until the
+// cache is dropped: as Linux has it.
 package disk
 
 import (
@@ -118,7 +119,8 @@ func (n *node) resize(size int64) {
 // Disk is a disk in memory. Its zero value is not ready: see [New].
 type Disk struct {
 	mu   sync.Mutex
-	live nodes
+	live nodes  // what can be read
+	now  Moment // what is on the disk
 	log  Log
 	last int // of the nodes
 	fail func(op *Op) syscall.Errno
@@ -130,8 +132,9 @@ func New() *Disk { return After(nil) }
 // After gives a disk that all of that was done to, and that has forgotten nothing: that is how a process finds it that
 // starts when another one was killed. Its own log continues the given one.
 func After(log Log) *Disk {
-	d := &Disk{live: nodes{}, log: slices.Clone(log)}
+	d := &Disk{live: nodes{}, now: Moment{synced: nodes{}}, log: slices.Clone(log)}
 	d.live.make(0, true)
+	d.now.synced.make(0, true)
 	for i := range log {
 		op := &log[i]
 		if op.Kind == Create || op.Kind == Mkdir {
@@ -141,6 +144,7 @@ func After(log Log) *Disk {
 		if op.Err == 0 {
 			d.live.apply(op)
 		}
+		d.now.step(op)
 	}
 	return d
 }
@@ -195,6 +199,12 @@ func (d *Disk) do(op Op) (child int, err syscall.Errno) {
 		d.live.apply(&op)
 	}
 	d.log = append(d.log, op)
+	d.now.step(&op)
+	if file := d.live[op.Node]; op.Kind == Sync && op.Err != 0 && file.names == nil {
+		size := int64(len(file.data))
+		file.data = slices.Clone(d.now.synced[op.Node].data)
+		file.resize(size)
+	}
 	return op.Child, op.Err
 }
 

@@ -108,9 +108,9 @@ func (e *entry) Setattr(_ context.Context, _ fs.FileHandle, in *fuse.SetAttrIn, 
 	return err
 }
 
-// Open implements fs.NodeOpener.
+// Open keeps what the kernel has in its cache, as other file systems do.
 func (e *entry) Open(context.Context, uint32) (fs.FileHandle, uint32, syscall.Errno) {
-	return nil, 0, 0
+	return nil, fuse.FOPEN_KEEP_CACHE, 0
 }
 
 // Read implements fs.NodeReader.
@@ -138,7 +138,7 @@ func (e *entry) Flush(context.Context, fs.FileHandle) syscall.Errno { return 0 }
 // Create implements fs.NodeCreater.
 func (e *entry) Create(ctx context.Context, name string, _, _ uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
 	child, err := e.add(ctx, Create, name, out)
-	return child, nil, 0, err
+	return child, nil, fuse.FOPEN_KEEP_CACHE, err
 }
 
 // Mkdir implements fs.NodeMkdirer.
