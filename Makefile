@@ -31,6 +31,12 @@ test-long: ## Kill the daemon 200 times under load, and cut the power at every m
 	TEST_CUTS=all go test -timeout 30m -count=1 -run TestPowerCuts -v ./cmd/wrapup
 	TEST_KILLS=200 go test -timeout 30m -count=1 -run TestKilledAgainAndAgain -v ./cmd/wrapup
 
+SOAK ?= 5m
+
+.PHONY: soak
+soak: ## Run under kills, a disk that fills up and faulty destinations, and compare the sets (SOAK=5m)
+	SOAK=$(SOAK) go test -timeout 0 -count=1 -run TestSoak -v ./cmd/wrapup
+
 FUZZTIME ?= 5m
 
 .PHONY: fuzz

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -47,8 +48,10 @@ func beStore() error {
 	var s *Store
 	for {
 		var o order
-		if in.Decode(&o) != nil {
-			return nil // that was all
+		if err := in.Decode(&o); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
 		}
 		var a answer
 		var err error
@@ -326,7 +329,7 @@ func (d *distant) failing(n int, err syscall.Errno, lots int, when string) (full
 	_ = d.do(order{Close: true}) // which may fail to write down what is free
 	for _, at := range []disk.Log{log, d.disk.Log()} {
 		for _, survival := range disk.Survivals() {
-			check(t, d.cut(at, survival, uint64(n)), fates, fmt.Sprintf("%s, and a power cut that left %s", when, survival)) //nolint:gosec // positive
+			check(t, d.cut(at, survival, uint64(n)), fates, fmt.Sprintf("%s, and a power cut that left %s", when, survival))
 		}
 	}
 	return fulls, breaks, hit
