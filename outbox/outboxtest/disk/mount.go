@@ -182,9 +182,9 @@ func (e *entry) Rename(_ context.Context, name string, parent fs.InodeEmbedder, 
 	return err
 }
 
-// Statfs tells of a disk with room.
+// Statfs tells of a small disk with room.
 func (e *entry) Statfs(_ context.Context, out *fuse.StatfsOut) syscall.Errno {
 	out.Bsize, out.Frsize, out.NameLen = 4096, 4096, 255
-	out.Blocks, out.Bfree, out.Bavail = 1<<20, 1<<19, 1<<19
+	out.Blocks, out.Bfree, out.Bavail = 1<<14, 1<<13, 1<<13
 	return 0
 }
