@@ -158,7 +158,7 @@ func TestPowerCuts(t *testing.T) {
 	}{
 		{"any sync", log.Syncs(), 1},
 		{"the sync of the folder", ofFolder(log, true), 1},
-		{"a sync of the file", afterWrites(log, ofFolder(log, false)), 6},
+		{"a sync of the file", afterWrites(log, ofFolder(log, false)), 2},
 	} {
 		for i := range tt.times {
 			without := tt.syncs
@@ -229,7 +229,7 @@ func ofFolder(log disk.Log, folder bool) (at []int) {
 // chancesAt is how often each kind of survival is tried.
 func chancesAt(n int) int {
 	if n < firstCuts {
-		return 4
+		return 2
 	}
 	return 1
 }
