@@ -71,9 +71,10 @@ fmt: ## Format the code
 	gofmt -w cmd connector mappings outbox configs
 
 .PHONY: e2e
-e2e: ## Test against a real Request Tracker 5, which it installs (Debian, root)
+e2e: ## Test against a real Request Tracker 5 and a real Redmine 5, which it installs (Debian, root)
 	@bash .ci/e2e/run
 
 .PHONY: e2e-setup
 e2e-setup: ## Install what e2e needs
 	@bash .ci/e2e/request-tracker install
+	@bash .ci/e2e/redmine install

@@ -20,7 +20,7 @@ func (l *loader) check(c *Config) {
 	if c.Version != 1 {
 		l.errorf("version", "%d: this version of wrapup reads 1", c.Version)
 	}
-	l.checkListen(c.Listen)
+	l.checkAddress("listen", c.Listen)
 	l.checkTLS(&c.TLS)
 	l.checkProxies(c.TrustedProxies)
 	l.checkRetention(c)
@@ -28,12 +28,16 @@ func (l *loader) check(c *Config) {
 	if l.required("admin.socket", c.Admin.Socket) && len(c.Admin.Socket) > 107 {
 		l.errorf("admin.socket", "longer than the 107 bytes that the system allows")
 	}
+	if l.filled("admin.listen", c.Admin.Listen) {
+		l.checkAddress("admin.listen", c.Admin.Listen)
+	}
 	l.checkSources(c.Sources)
 	for _, name := range slices.Sorted(maps.Keys(c.Queues)) {
 		l.checkQueue(child("queues", name), name, c.Queues[name])
 	}
 	l.checkCorrelation(&c.Correlation)
 	l.checkDestinations(c.Destinations)
+	l.checkPast(c)
 }
 
 // required says whether there is a text, and reports it if not.
@@ -49,10 +53,10 @@ func (l *loader) required(path, text string) bool {
 	return false
 }
 
-func (l *loader) checkListen(address string) {
+func (l *loader) checkAddress(at, address string) {
 	_, port, err := net.SplitHostPort(address)
 	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
-		l.errorf("listen", `%q: expected host:port or :port, such as ":8080"`, address)
+		l.errorf(at, `%q: expected host:port or :port, such as ":8080"`, address)
 	}
 }
 

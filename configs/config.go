@@ -51,16 +51,22 @@ type Config struct {
 	MappingsDir string `yaml:"mappings_dir" default:"/etc/wrapup/mappings"`
 	// Destinations are where finished calls go.
 	Destinations []Destination `yaml:"destinations"`
+	// Retired names destinations that are gone for good: what waits for them stays, shown as not configured, until a person
+	// drops it.
+	Retired []string `yaml:"retired,omitempty"`
 	// Log is what the daemon writes to standard error.
 	Log Log `yaml:"log"`
 }
 
 // Admin is how the commands reach the running daemon.
 type Admin struct {
-	_ struct{} `later:"listen token"`
+	_ struct{} `later:"token"`
 
 	// Socket is the path of the unix socket. It is no longer than 107 bytes, or the system refuses it.
 	Socket string `yaml:"socket" default:"/run/wrapup/admin.sock"`
+	// Listen is an address, as host:port, where /healthz and /readyz are answered to everybody who asks. Without it nobody
+	// listens.
+	Listen string `yaml:"listen,omitempty"`
 }
 
 // TLS is a certificate and its key. When the files change they are read again.
@@ -146,10 +152,13 @@ type Correlation struct {
 
 // Destination is where finished calls go.
 type Destination struct {
-	_ struct{} `later:"brake session was"`
+	_ struct{} `later:"brake session"`
 
 	// Name of the destination: small letters, digits, "-" and "_". The backlog belongs to it. Required and unique.
 	Name string `yaml:"name"`
+	// Was is the name that the destination had before: what still waits under it goes where the destination says now, and so
+	// do later revisions of calls that were delivered under it.
+	Was string `yaml:"was,omitempty"`
 	// Mapping is what a call becomes there: "record" for the record as it is, the name of a file in mappings_dir (without
 	// .yaml), or of a preset. Required.
 	Mapping string `yaml:"mapping"`

@@ -83,7 +83,7 @@ func (r *report) add(p place, path string, warning bool, what string) {
 
 // shownKeys are the keys whose values are no secret. What else stands in a file is not shown: a secret may stand in a place
 // that is wrong, or under a key that is misspelt.
-const shownKeys = `version|listen|data_dir|mappings_dir|socket|name|kind|path|in|hours|zone|within|region|owner|settle|ring_timeout|` +
+const shownKeys = `version|was|listen|data_dir|mappings_dir|socket|name|kind|path|in|hours|zone|within|region|owner|settle|ring_timeout|` +
 	`max_age|late_window|late_connect_after|level|format|mapping|when|concurrency|timeout|connect_timeout|tls_timeout|header_timeout|` +
 	`rate|brake|probe|newest_first|ambiguous|first|max|give_up_after|max_size|calls|answers|quarantine`
 

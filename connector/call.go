@@ -17,6 +17,8 @@ type Call struct {
 	// Timeline is what the fold used of the agents' timelines. It is frozen at the first finish, so that what an agent does
 	// afterwards can't change how long he had been idle before.
 	Timeline []Event `json:"timeline,omitempty"`
+	// Erased says that the customer's number was erased from the call; nil if it wasn't.
+	Erased *Erased `json:"erased,omitempty"`
 	// FinishedAt is when revision 1 was made, by wrapup's clock.
 	FinishedAt Time `json:"finished_at"`
 }

@@ -16,6 +16,7 @@ const (
 	DeliveryDead    DeliveryState = "dead"    // refused for good: a person has to look
 	DeliveryParked  DeliveryState = "parked"  // maybe delivered: the answer was lost, and a repeat could log the call twice
 	DeliveryDropped DeliveryState = "dropped" // given up by a person
+	DeliveryErased  DeliveryState = "erased"  // the customer's number was erased
 )
 
 // Delivery is what is kept of one call for one destination.
@@ -57,6 +58,8 @@ type Delivery struct {
 	Next Time `json:"next,omitempty"`
 	// Reason of the state, in words.
 	Reason string `json:"reason,omitempty"`
+	// Mapping that decided last what becomes of it, as in Attempt.
+	Mapping string `json:"mapping,omitempty"`
 	// Attempts made, oldest first: the first and the latest of them where there were many; Dropped counts those between.
 	Attempts []Attempt `json:"attempts,omitempty"`
 	Dropped  int       `json:"dropped,omitempty"`
@@ -75,12 +78,16 @@ type Attempt struct {
 	Step     string `json:"step"`
 	Method   string `json:"method"`
 	URL      string `json:"url"`
+	// Mapping that the request was made by: its name and a part of its file's checksum, such as "desk@1f0c22aa".
+	Mapping string `json:"mapping,omitempty"`
 	// Status of the answer, 0 if there was none.
 	Status int `json:"status,omitempty"`
 	// Verdict on it: "done", "retry", "dead", "maybe delivered".
 	Verdict string `json:"verdict"`
 	// Warning that came with a success.
 	Warning string `json:"warning,omitempty"`
+	// Duplicate says that it was there already, by the destination's own word.
+	Duplicate bool `json:"duplicate,omitempty"`
 	// Error in words: the CRM's own sentence where there is one.
 	Error string `json:"error,omitempty"`
 	// Request and Answer are the bodies, cut short; kept where the attempt failed.

@@ -32,7 +32,7 @@ var may = map[string][]string{
 	"connector/intake":            {"connector", "outbox"},
 	"connector/finish":            {"connector", "connector/correlate", "outbox"},
 	"connector/deliver":           {"connector", "connector/target", "mappings", "outbox"},
-	"connector/admin":             {"connector", "outbox"},
+	"connector/admin":             {"connector", "connector/correlate", "outbox"},
 	"connector/simulate":          {"connector"},
 	"connector/bench":             {"connector", "connector/correlate", "connector/nxcloud", "outbox"},
 }

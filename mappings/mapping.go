@@ -1,6 +1,8 @@
 package mappings
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +17,8 @@ type Mapping struct {
 	file    string
 	version string
 	about   *About // nil if it says nothing
+	// sum is of the file's content.
+	sum [sha256.Size]byte
 	// when has the mapping's own condition and the destination's; both must hold.
 	when                []condition
 	wait, skipOlderThan time.Duration
@@ -82,7 +86,7 @@ type Options struct {
 // are more than warnings.
 func Compile(file string, src []byte, opts Options) (*Mapping, source.Problems) {
 	l := &loader{file: file, grammar: newGrammar(), opts: opts, vars: map[int]int{}}
-	l.m = &Mapping{name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), file: file}
+	l.m = &Mapping{name: strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)), file: file, sum: sha256.Sum256(src)}
 	if root := l.root(src); root != nil {
 		l.mapping(root)
 	}
@@ -101,6 +105,13 @@ func (m *Mapping) File() string { return m.file }
 
 // Version is the mapping's version, "" if it names none.
 func (m *Mapping) Version() string { return m.version }
+
+// Stamp says which mapping it is: its name, and the beginning of the SHA-256 checksum of its file, as sha256sum prints it:
+// "desk@1f0c22aa". What its tables hold is not in it.
+func (m *Mapping) Stamp() string { return fmt.Sprintf("%s@%x", m.name, m.sum[:4]) }
+
+// SameFile says whether two mappings were compiled from the same text.
+func (m *Mapping) SameFile(other *Mapping) bool { return m.name == other.name && m.sum == other.sum }
 
 // Wait is how long a finished call is held before the first request.
 func (m *Mapping) Wait() time.Duration { return m.wait }

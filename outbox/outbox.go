@@ -86,6 +86,17 @@ type Store interface {
 	// ErrDamaged; the entries beside it are good. Between two calls anything may change: a walk is no snapshot.
 	Walk(ctx context.Context, day Day, after uint64, limit int) ([]Entry, error)
 
+	// WalkBack is Walk from the newest entry on: those before the given Seq, the newest first; 0 begins at the end.
+	WalkBack(ctx context.Context, day Day, before uint64, limit int) ([]Entry, error)
+
+	// Labeled gives the entries that have the label, the newest first, at most limit. unlabeled are entries, at most one of a
+	// day, that were created before the store kept labels: it and those before it of its day may be meant, and only Walk
+	// finds them.
+	Labeled(ctx context.Context, label string, limit int) (refs, unlabeled []Ref, err error)
+
+	// Groups names groups of the history whose names begin so, in no order, each once, at most limit.
+	Groups(ctx context.Context, prefix string, limit int) ([]string, error)
+
 	// Counts gives the counters of a day.
 	Counts(ctx context.Context, day Day) (map[string]int64, error)
 
@@ -146,10 +157,14 @@ type Tx struct {
 	// make sure of that.
 	Enqueue []NewTask
 	// Count moves counters.
-	//
-	// Enqueue and Count take effect only if the Tx has nothing in Add, Entry and Put, or at least one of them was new: a
-	// repeat enqueues nothing and counts nothing.
 	Count []Delta
+	// Label gives entries names that [Store.Labeled] finds them by, and Unlabel takes such names away again. A name that an
+	// entry has already, or has not, and an entry that is not there, are no errors.
+	//
+	// Enqueue, Count, Label and Unlabel take effect only if the Tx has nothing in Add, Entry and Put, or at least one of them
+	// was new: a repeat enqueues nothing and counts nothing.
+	Label   []Label
+	Unlabel []Label
 }
 
 // Item is an immutable member of an open group.
@@ -187,6 +202,13 @@ type NewTask struct {
 	Due time.Time
 	// Ref of the entry that it is about; the zero Ref is the entry that this Tx puts.
 	Ref Ref
+}
+
+// Label is a name by which an entry is found. Many entries may have one name.
+type Label struct {
+	// Ref of the entry; the zero Ref is the entry that this Tx puts.
+	Ref  Ref
+	Name string
 }
 
 // Delta moves a counter of a day.

@@ -25,9 +25,12 @@ import (
 // asked is what answers people's questions: a running daemon, or its store where none runs.
 type asked interface {
 	Story(ctx context.Context, uuid string) (*admin.Story, error)
+	Why(ctx context.Context, q admin.WhyQuery) (*admin.Story, error)
+	Calls(ctx context.Context, q admin.CallQuery) (*admin.CallPage, error)
 	Deliveries(ctx context.Context, q admin.ListQuery) (*admin.Page, error)
 	DestinationStatus(ctx context.Context) ([]admin.DestinationStatus, error)
 	Days(ctx context.Context) ([]string, error)
+	Status(ctx context.Context) (*admin.Status, error)
 	Audit(ctx context.Context, day string) (*admin.DayAudit, error)
 	Agents(ctx context.Context) ([]connector.AgentNow, error)
 	Queues(ctx context.Context, days int) ([]admin.QueueStats, error)
@@ -63,7 +66,7 @@ func (a *app) ask(ctx context.Context, question func(context.Context, asked) err
 		return errors.Join(err, store.Close())
 	}
 	s := source(store, stopped{store}, cfg, nil)
-	s.Quarantine = kept
+	s.Quarantine, s.Self = kept, selfOf(store)
 	return errors.Join(question(ctx, s), store.Close())
 }
 
@@ -94,7 +97,8 @@ func nobodyAnswers(err error) bool {
 func source(store *bolt.Store, live admin.Live, cfg *configs.Config, lanes map[string]admin.Lane) admin.Source {
 	return admin.Source{
 		Store: store, Live: live, Now: time.Now, Lanes: lanes, Copy: store.Backup,
-		Destinations: func() []string { return destinationNames(cfg) },
+		Destinations: func() []string { return append(destinationNames(cfg), pastNames(cfg)...) },
+		Correlation:  settings(cfg),
 		QueueName:    func(queue string) string { return cfg.Queue(queue).Name },
 	}
 }
@@ -107,12 +111,27 @@ func destinationNames(cfg *configs.Config) []string {
 	return names
 }
 
+// pastNames gives the names that destinations had, under which calls may still wait for them.
+func pastNames(cfg *configs.Config) (names []string) {
+	for i := range cfg.Destinations {
+		if was := cfg.Destinations[i].Was; was != "" {
+			names = append(names, was)
+		}
+	}
+	return names
+}
+
 // running is the live part of a daemon that runs.
 type running struct{ *finish.Engine }
 
 // Pending implements admin.Live.
 func (r running) Pending(_ context.Context, uuid string) ([]connector.Arrival, error) {
 	return r.Engine.Pending(uuid), nil
+}
+
+// OpenCalls implements admin.Live.
+func (r running) OpenCalls(_ context.Context, wanted func(uuid string) bool) ([]connector.OpenCall, error) {
+	return r.Engine.OpenCalls(wanted), nil
 }
 
 // Agents implements admin.Live.
@@ -126,6 +145,15 @@ func (s stopped) Pending(ctx context.Context, uuid string) (pending []connector.
 	return pending, s.each(ctx, func(u, _ string, arrivals []connector.Arrival) {
 		if u == uuid {
 			pending = arrivals
+		}
+	})
+}
+
+// OpenCalls implements admin.Live.
+func (s stopped) OpenCalls(ctx context.Context, wanted func(uuid string) bool) (open []connector.OpenCall, err error) {
+	return open, s.each(ctx, func(uuid, _ string, arrivals []connector.Arrival) {
+		if uuid != "" && (wanted == nil || wanted(uuid)) {
+			open = append(open, connector.OpenCall{UUID: uuid, Pending: arrivals})
 		}
 	})
 }

@@ -17,6 +17,7 @@ import (
 
 // connection is what a lane talks to its destination by.
 type connection struct {
+	of     *configs.Destination
 	client *target.Client
 	// tokens, asking and kept are nil where no tokens are needed.
 	tokens *target.Tokens
@@ -59,7 +60,7 @@ func connectBy(d *configs.Destination, store deliver.Store, dial func(ctx contex
 		return nil, err
 	}
 	options.Dial = dial
-	c := &connection{}
+	c := &connection{of: d}
 	if how, err := d.Compiled.OAuth2(); err != nil {
 		return nil, err
 	} else if how != nil {

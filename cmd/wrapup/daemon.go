@@ -5,22 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+
 	"wrapup/configs"
 	"wrapup/connector"
-	"wrapup/connector/admin"
 	"wrapup/connector/correlate"
-	"wrapup/connector/deliver"
 	"wrapup/connector/finish"
 	"wrapup/connector/intake"
+	problem "wrapup/mappings/source"
 	"wrapup/outbox"
 	"wrapup/outbox/bolt"
 )
@@ -33,8 +34,22 @@ const (
 
 // daemon is the whole of wrapup, wired.
 type daemon struct {
-	config *configs.Config
-	log    *slog.Logger
+	// config is the one to begin with; afterwards it is the one in use, and changing guards it.
+	config   *configs.Config
+	changing sync.Mutex
+	log      *slog.Logger
+	// level is that of the log, nil if it stays as it is.
+	level *slog.LevelVar
+	// load reads the configuration again, and reloads says when to; both are nil where that is never done.
+	load    func() (*configs.Config, problem.Problems)
+	reloads <-chan os.Signal
+	last    lastReload
+	started connector.Time
+	// stopping says that the daemon is being stopped.
+	stopping atomic.Bool
+	parts    parts
+	// destinations names those that calls go to which are finished now.
+	destinations nameList
 	// listening, if set, is told the address once events are accepted.
 	listening func(addr net.Addr)
 }
@@ -52,32 +67,35 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 
+	d.started = connector.TimeOf(time.Now())
+	d.last.begin(d.started)
+	d.destinations.set(destinationNames(d.config))
 	engine := finish.New(finish.Options{
-		Store: store, Settings: settings(d.config), Destinations: d.destinations, Clock: clock, Logger: d.log,
+		Store: store, Settings: settings(d.config), Destinations: d.destinations.get, Clock: clock, Logger: d.log,
 	})
 	if err := engine.Load(ctx); err != nil {
 		return err
 	}
 
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", d.config.Listen)
+	listener, inherited, err := d.listenEvents(ctx)
 	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) {
-			err = op.Err
-		}
-		return fmt.Errorf("listen: %s can't be listened on: %w (set another address with listen, or --listen)", d.config.Listen, err)
+		return err
 	}
 	socket, err := listenAdmin(ctx, d.config.Admin.Socket)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 
-	lanes, err := d.lanes(store)
+	public, err := d.listenPublic(ctx)
+	if err != nil {
+		return errors.Join(err, listener.Close(), socket.Close())
+	}
+	lanes, err := newLanes(d.config, store, d.log)
 	if err == nil {
-		err = holdRestored(ctx, store, d.destinations(), clock.Wall(), d.log)
+		err = holdRestored(ctx, store, d.destinations.get(), clock.Wall(), d.log)
 	}
 	if err == nil {
-		err = restore(ctx, store, lanes)
+		err = restore(ctx, store, lanes, lanes)
 	}
 	if err != nil {
 		return errors.Join(err, listener.Close(), socket.Close())
@@ -90,13 +108,19 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	}
 	gate := intake.NewGate(listener, mostConnections(), clock.Wall, d.log)
 	receiver := d.receiver(admitted{store, space}, engine, clock, kept, gate)
-	encryption, err := d.encryption(clock)
+	pair, err := keyPair(d.config, clock, d.log)
 	if err != nil {
 		return errors.Join(err, listener.Close(), socket.Close())
 	}
 
-	stopLanes := runLanes(ctx, lanes, fail)
-	defer stopLanes()
+	d.parts = parts{
+		store: store, clock: clock, engine: engine, receiver: receiver, quarantine: kept, pair: newPairs(pair), tables: configs.NewTables(d.config, nil, nil),
+		trials: newTrials(),
+		fleet:  &fleet{start: func(l *lane) { l.stop = start(ctx, fail, l.Run) }},
+	}
+	warnOfGone(ctx, store, d.config, d.log)
+	d.parts.fleet.add(lanes)
+	defer d.parts.fleet.stop()
 	stopEngine := start(ctx, fail, engine.Run)
 	defer stopEngine()
 	stopWatch := start(ctx, fail, func(ctx context.Context) error { return watch(ctx, store) })
@@ -105,29 +129,38 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	defer stopRoom()
 	stopRetention := start(ctx, fail, newRetention(store, clock, &d.config.Retention, d.log).run)
 	defer stopRetention()
-	stopTables := start(ctx, fail, func(ctx context.Context) error { return d.watchTables(ctx, lanes) })
+	stopTables := start(ctx, fail, func(ctx context.Context) error { return d.watchTables(ctx) })
 	defer stopTables()
 	stopQuarantine := start(ctx, fail, kept.Run)
 	defer stopQuarantine()
-	asked := source(store, running{engine}, d.config, byName(lanes))
-	tryouts := newTrials()
-	asked.Test = tryouts.tester(d.config, lanes, d.log)
-	asked.Quarantine, asked.Intake = kept, receiver
-	stopAdmin := d.serve(socket, &http.Server{Handler: admin.Handler(asked, d.log), ReadHeaderTimeout: headerTime, MaxHeaderBytes: 64 << 10}, fail)
+	d.parts.admin.use(d.adminHandler())
+	stopAdmin := d.serve(socket, &http.Server{Handler: &d.parts.admin, ReadHeaderTimeout: headerTime, MaxHeaderBytes: 64 << 10}, fail)
 	defer stopAdmin()
-	defer tryouts.end()
+	defer d.parts.trials.end()
+	if public != nil {
+		stopPublic := d.serve(public, &http.Server{Handler: d.public(), ReadHeaderTimeout: headerTime, MaxHeaderBytes: 16 << 10}, fail)
+		defer stopPublic()
+	}
 	stopEvents := d.serve(gate, &http.Server{
-		Handler: receiver, ConnContext: gate.ConnContext, TLSConfig: encryption, DisableGeneralOptionsHandler: true,
+		Handler: d.parting(receiver), ConnContext: gate.ConnContext, TLSConfig: d.parts.pair.config(), DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout: headerTime, MaxHeaderBytes: 16 << 10,
 	}, fail)
 	defer stopEvents()
+	if inherited {
+		defer sayGoodbye(gate)
+	}
 
 	d.log.Info("ready", "version", version, "listen", listener.Addr().String(), "store", store.Path(),
-		"open_calls", engine.Open(), "destinations", d.destinations())
+		"open_calls", engine.Open(), "destinations", d.destinations.get())
 	if d.listening != nil {
 		d.listening(listener.Addr())
 	}
-	<-ctx.Done()
+	stopWatchdog := start(ctx, fail, d.watchdog)
+	defer stopWatchdog()
+	d.notifyReady()
+	d.reloadWhenTold(ctx)
+	d.stopping.Store(true)
+	d.notify(systemd.SdNotifyStopping)
 	d.log.Info("stopping")
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
@@ -188,91 +221,6 @@ func (d *daemon) serve(l net.Listener, server *http.Server, fail context.CancelC
 			_ = server.Close() // what Shutdown left
 		}
 		done.Wait()
-	}
-}
-
-func (d *daemon) destinations() []string {
-	names := make([]string, len(d.config.Destinations))
-	for i := range d.config.Destinations {
-		names[i] = d.config.Destinations[i].Name
-	}
-	return names
-}
-
-// lane is a destination's lane and its connections.
-type lane struct {
-	*deliver.Lane
-	connection *connection
-}
-
-// lanes makes a lane for each destination.
-func (d *daemon) lanes(store *bolt.Store) ([]lane, error) {
-	var lanes []lane
-	for i := range d.config.Destinations {
-		c := &d.config.Destinations[i]
-		to, err := connect(c, store)
-		if err != nil {
-			return nil, connecting(c, err)
-		}
-		lanes = append(lanes, lane{connection: to, Lane: deliver.New(deliver.Options{
-			Destination: to.destination(c), Store: store, Now: time.Now, Random: rand.Float64, Logger: d.log, Grace: stopDelivery,
-		})})
-	}
-	return lanes, nil
-}
-
-// byName gives the lanes to whoever answers people.
-func byName(lanes []lane) map[string]admin.Lane {
-	named := map[string]admin.Lane{}
-	for _, l := range lanes {
-		named[l.Name] = l
-	}
-	return named
-}
-
-// restore hands the lanes what earlier processes stored of their destinations.
-func restore(ctx context.Context, store *bolt.Store, lanes []lane) error {
-	err := store.Open(ctx, func(group string, items []outbox.Item) error {
-		name, ok := connector.ParseDestinationGroup(group)
-		for _, l := range lanes {
-			for _, item := range items {
-				switch {
-				case ok && l.Name == name:
-					if err := l.Restore(item); err != nil {
-						return err
-					}
-				case ok:
-					l.Elsewhere(name, item)
-				}
-			}
-		}
-		return nil
-	})
-	if errors.Is(err, outbox.ErrDamaged) { // it is in the log already
-		for _, l := range lanes {
-			l.Damaged()
-		}
-		return nil
-	}
-	return err
-}
-
-// runLanes runs the lanes until the returned function is called.
-func runLanes(ctx context.Context, lanes []lane, fail context.CancelCauseFunc) (stop func()) {
-	var stops []func()
-	for _, l := range lanes {
-		end := start(ctx, fail, l.Run)
-		stops = append(stops, func() {
-			end()
-			l.connection.close()
-		})
-	}
-	return func() {
-		var all sync.WaitGroup
-		for _, stop := range stops {
-			all.Go(stop)
-		}
-		all.Wait()
 	}
 }
 

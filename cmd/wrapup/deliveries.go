@@ -279,6 +279,9 @@ func printAttempt(b *strings.Builder, at *connector.Attempt) {
 	}
 	fmt.Fprintf(b, "  Attempt at %s UTC, step %s, revision %d: %s, %s (%s s)\n    %s %s\n",
 		shortTime(at.At), printable(at.Step), at.Revision, status, printable(at.Verdict), at.Took, printable(at.Method), printable(at.URL))
+	if at.Mapping != "" {
+		fmt.Fprintf(b, "    by the mapping %s\n", printable(at.Mapping))
+	}
 	for _, part := range []struct{ name, text string }{
 		{"because", at.Error}, {"warning", at.Warning}, {"request", at.Request}, {"answer", at.Answer},
 	} {

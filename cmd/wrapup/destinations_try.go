@@ -152,12 +152,12 @@ func (t *trying) alone(ctx context.Context, o admin.TestOrder) (got *trial, err 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	lanes, err := d.lanes(store)
+	lanes, err := newLanes(&one, store, d.log)
 	if err != nil {
 		return nil, err
 	}
 	defer lanes[0].connection.close()
-	if err := restore(ctx, store, lanes); err != nil {
+	if err := restore(ctx, store, lanes, lanes); err != nil {
 		return nil, err
 	}
 	return try(ctx, &one.Destinations[0], lanes[0], o, d.log), nil

@@ -4,19 +4,14 @@ package main
 
 import (
 	"bytes"
-	"cmp"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
@@ -30,32 +25,16 @@ import (
 // A dialer's calls, untidy as they come, are in RT as exactly one ticket each, and each field of it is what it has to be.
 func TestE2ESimulatedCalls(t *testing.T) {
 	rt := newTracker(t)
-	seed := cmp.Or(os.Getenv("E2E_SEED"), strconv.FormatInt(time.Now().Unix(), 10))
-	t.Logf("E2E_SEED=%s plays these calls again", seed)
 	// settle is longer than any event is late: few records change after they were first sent.
 	s := rt.site(rt.url, "settle: 3s, ring_timeout: 5s, max_age: 6s", [2]string{"rt", "mapping: request-tracker"})
 	s.start()
-	before, expect := rt.newest(), filepath.Join(s.dir, "expected.ndjson")
-	out, errs, code := wrapup(t, "simulate", "--to", s.url(), "--expect", expect, "--seed", seed, "--region", "ID",
-		"--calls", "40", "--rate", "20", "--speed", "180", "--answered", "0.6", "--abandoned", "0.1", "--transferred", "0.15", "--offline", "0.1",
-		"--skewed", "0.05", "--reordered", "0.3", "--repeated", "0.1", "--no-hangup", "0.1", "--missing", "0.1", "--max-delay", "1s")
-	require.Zero(t, code, out+errs)
-
+	before := rt.newest()
+	calls, first := s.simulated("rt")
 	want := map[string]ticket{}
-	content, err := os.ReadFile(expect)
-	require.NoError(t, err)
-	for line := range strings.Lines(string(content)) {
-		var rec connector.Record
-		require.NoError(t, json.Unmarshal([]byte(line), &rec))
-		want[rec.CallID] = ticketOf(&rec)
-	}
-	for callID, ticket := range want {
-		call, delivery := s.done(callID, "rt", 1)
-		if first := delivery.Attempts[0].Revision; first < delivery.Done { // subject and content stay as they were
-			old := ticketOf(call.Revision(first))
-			ticket.Subject, ticket.Content = old.Subject, old.Content
-			want[callID] = ticket
-		}
+	for callID, rec := range calls {
+		ticket, old := ticketOf(rec), ticketOf(first[callID])
+		ticket.Subject, ticket.Content = old.Subject, old.Content // they stay as they were
+		want[callID] = ticket
 	}
 	got := rt.tickets("Calls", before)
 	assert.Len(t, got, len(want))
@@ -105,19 +84,11 @@ func TestE2ELaterRevision(t *testing.T) {
 func TestE2EKilledBeforeTheAnswer(t *testing.T) {
 	rt := newTracker(t)
 	before := rt.newest()
-	c := &cutter{rt: rt}
+	c := &cutter{to: rt.url}
 	between := httptest.NewServer(c)
 	t.Cleanup(between.Close)
 	s := rt.site(between.URL, "settle: 300ms, ring_timeout: 1s, max_age: 1s", [2]string{"rt", "mapping: request-tracker"})
 	c.kill = s.kill
-	cutOff := func() {
-		t.Helper()
-		select {
-		case <-c.cut:
-		case <-time.After(rtPatience):
-			t.Fatalf("waited in vain for the request to cut off; the log says:\n%s", s.log)
-		}
-	}
 	for _, row := range []struct {
 		name string
 		cuts []string
@@ -135,7 +106,7 @@ func TestE2EKilledBeforeTheAnswer(t *testing.T) {
 			c.choose(row.cuts[0])
 			s.accepted(e["2/1"], e["2/4"])
 			for _, next := range append(row.cuts[1:], "") {
-				cutOff()
+				c.cutOff(s)
 				c.choose(next)
 				s.start()
 			}
@@ -143,7 +114,7 @@ func TestE2EKilledBeforeTheAnswer(t *testing.T) {
 
 			c.choose("PUT ") // and the same for an update
 			s.accepted(e["2/3"])
-			cutOff()
+			c.cutOff(s)
 			c.choose("")
 			s.start()
 			s.done(id, "rt", 2)

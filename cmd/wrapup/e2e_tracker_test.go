@@ -25,7 +25,7 @@ import (
 	"wrapup/connector/admin"
 )
 
-// rtPatience is how long the tests wait for something that takes RT seconds.
+// rtPatience is how long the tests wait for something that takes a real CRM seconds.
 const rtPatience = 2 * time.Minute
 
 // tracker is that Request Tracker.
@@ -151,21 +151,29 @@ func ticketOf(rec *connector.Record) ticket {
 		Content: fmt.Sprintf("Queue %s\nStart %s\nTalk %s\n", rec.Queue, at, talk)}
 }
 
-// site is a site that is quick where real ones are slow; each destination is a name and the rest of its settings.
+// site is a site whose destinations are RT, or what stands before it.
 func (r *tracker) site(url, correlation string, destinations ...[2]string) *site {
 	r.t.Helper()
+	for i := range destinations {
+		destinations[i][1] = fmt.Sprintf("url: '%s', secrets: {token: {file: '%s'}}, %s", url, r.tokenFile, destinations[i][1])
+	}
+	return quickSite(r.t, correlation, destinations...)
+}
+
+// quickSite is a site that is quick where real ones are slow; each destination is a name and the rest of its settings.
+func quickSite(t *testing.T, correlation string, destinations ...[2]string) *site {
+	t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "sources: [{kind: nxcloud-events}]\nqueues: {default: {region: ID}}\ncorrelation: {%s}\nmappings_dir: maps\ndestinations:\n", correlation)
 	for _, d := range destinations {
-		fmt.Fprintf(&b, "  - {name: %s, url: '%s', secrets: {token: {file: '%s'}}, concurrency: 2, retry: {first: 100ms, max: 500ms}, %s}\n",
-			d[0], url, r.tokenFile, d[1])
+		fmt.Fprintf(&b, "  - {name: %s, concurrency: 2, retry: {first: 100ms, max: 500ms}, %s}\n", d[0], d[1])
 	}
-	s := newSite(r.t, b.String())
-	require.NoError(r.t, os.Mkdir(filepath.Join(s.dir, "maps"), 0o700))
+	s := newSite(t, b.String())
+	require.NoError(t, os.Mkdir(filepath.Join(s.dir, "maps"), 0o700))
 	return s
 }
 
-// slowly waits for something that takes RT a while.
+// slowly waits for something that takes a CRM a while.
 func (s *site) slowly(what string, is func() bool) {
 	s.t.Helper()
 	for deadline := time.Now().Add(rtPatience); !is(); time.Sleep(100 * time.Millisecond) {
@@ -236,10 +244,10 @@ func fieldsOf(uuid string, outcome connector.Outcome, more ...string) map[string
 	return fields
 }
 
-// cutter stands between wrapup and RT and hands everything on. But when the answer to a chosen request has come, it kills
+// cutter stands between wrapup and a CRM, whose address is to, and hands everything on. But when the answer to a chosen request has come, it kills
 // wrapup instead of handing that back, and nobody hears it.
 type cutter struct {
-	rt     *tracker
+	to     string
 	kill   func()
 	mu     sync.Mutex
 	chosen string
@@ -254,10 +262,20 @@ func (c *cutter) choose(request string) {
 	c.chosen, c.cut = request, make(chan struct{})
 }
 
+// cutOff waits until the chosen request was cut off.
+func (c *cutter) cutOff(s *site) {
+	s.t.Helper()
+	select {
+	case <-c.cut:
+	case <-time.After(rtPatience):
+		s.t.Fatalf("waited in vain for the request to cut off; the log says:\n%s", s.log)
+	}
+}
+
 func (c *cutter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	request := r.Method + " " + r.URL.Path
 	body, _ := io.ReadAll(r.Body)
-	on, _ := http.NewRequest(r.Method, c.rt.url+r.URL.RequestURI(), bytes.NewReader(body))
+	on, _ := http.NewRequest(r.Method, c.to+r.URL.RequestURI(), bytes.NewReader(body))
 	on.Header = r.Header.Clone()
 	resp, err := http.DefaultClient.Do(on)
 	if err != nil {
@@ -277,4 +295,33 @@ func (c *cutter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
 	w.WriteHeader(resp.StatusCode)
 	_, _ = w.Write(answer)
+}
+
+// simulated lets the simulator call forty times, untidily, and waits until all is delivered. It gives what is known of each
+// call, and the revision that was sent first.
+func (s *site) simulated(destination string) (calls map[string]*connector.Record, first map[string]*connector.Record) {
+	s.t.Helper()
+	seed := cmp.Or(os.Getenv("E2E_SEED"), strconv.FormatInt(time.Now().Unix(), 10))
+	s.t.Logf("E2E_SEED=%s plays these calls again", seed)
+	expect := filepath.Join(s.dir, "expected.ndjson")
+	out, errs, code := wrapup(s.t, "simulate", "--to", s.url(), "--expect", expect, "--seed", seed, "--region", "ID",
+		"--calls", "40", "--rate", "20", "--speed", "180", "--answered", "0.6", "--abandoned", "0.1", "--transferred", "0.15", "--offline", "0.1",
+		"--skewed", "0.05", "--reordered", "0.3", "--repeated", "0.1", "--no-hangup", "0.1", "--missing", "0.1", "--max-delay", "1s")
+	require.Zero(s.t, code, out+errs)
+	content, err := os.ReadFile(expect)
+	require.NoError(s.t, err)
+	calls, first = map[string]*connector.Record{}, map[string]*connector.Record{}
+	for line := range strings.Lines(string(content)) {
+		var rec connector.Record
+		require.NoError(s.t, json.Unmarshal([]byte(line), &rec))
+		calls[rec.CallID] = &rec
+	}
+	for id := range calls {
+		call, delivery := s.done(id, destination, 1)
+		first[id] = calls[id]
+		if sent := delivery.Attempts[0].Revision; sent < delivery.Done {
+			first[id] = call.Revision(sent)
+		}
+	}
+	return calls, first
 }

@@ -178,7 +178,7 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	assert.Zero(t, code, out)
 
 	lostEvents := 0
-	s.stored(func(store outbox.Store) { lostEvents = lost(t, store, plan.Posts) })
+	s.readStore(func(store outbox.Store) { lostEvents = lost(t, store, plan.Posts) })
 	assert.Zero(t, lostEvents)
 	states := s.states()
 	parked := 0
@@ -226,6 +226,14 @@ longest unavailability      %s`,
 // gives to others while the daemon is down: those begin at 32768.
 func (s *site) settleDown() {
 	s.t.Helper()
+	config, err := os.ReadFile(s.config)
+	require.NoError(s.t, err)
+	s.write("wrapup.yaml", strings.Replace(string(config), "127.0.0.1:0", s.freeAddress(), 1))
+}
+
+// freeAddress gives an address that nobody listens on, see settleDown.
+func (s *site) freeAddress() string {
+	s.t.Helper()
 	for range 100 {
 		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
 		l, err := net.Listen("tcp", addr)
@@ -233,12 +241,10 @@ func (s *site) settleDown() {
 			continue // somebody has it
 		}
 		require.NoError(s.t, l.Close())
-		config, err := os.ReadFile(s.config)
-		require.NoError(s.t, err)
-		s.write("wrapup.yaml", strings.Replace(string(config), "127.0.0.1:0", addr, 1))
-		return
+		return addr
 	}
 	require.Fail(s.t, "no address is free")
+	return ""
 }
 
 // drained waits until no delivery waits. It gives up when nothing has changed for a while, however long all of it takes.
@@ -275,7 +281,7 @@ func (s *site) waiting() (n int) {
 func (s *site) states() map[string]map[string]connector.DeliveryState {
 	s.t.Helper()
 	out := map[string]map[string]connector.DeliveryState{}
-	s.stored(func(store outbox.Store) {
+	s.readStore(func(store outbox.Store) {
 		require.NoError(s.t, eachEntry(s.t.Context(), store, func(e *outbox.Entry) error {
 			assert.NotContains(s.t, out, e.ID, "a call is kept twice")
 			out[e.ID] = map[string]connector.DeliveryState{}
@@ -292,8 +298,8 @@ func (s *site) states() map[string]map[string]connector.DeliveryState {
 	return out
 }
 
-// stored reads the store of a daemon that has ended.
-func (s *site) stored(read func(store outbox.Store)) {
+// readStore reads the store of a daemon that has ended.
+func (s *site) readStore(read func(store outbox.Store)) {
 	s.t.Helper()
 	store, err := bolt.Open(filepath.Join(s.dir, "data", storeFile), bolt.Options{ReadOnly: true})
 	require.NoError(s.t, err)

@@ -12,9 +12,17 @@ import (
 
 // newLogger makes the daemon's logger.
 func newLogger(w io.Writer, c configs.Log) *slog.Logger {
-	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
-	o := &slog.HandlerOptions{Level: levels[c.Level], ReplaceAttr: escapedAttr}
-	if c.Format == "json" || c.Format == "auto" && !isTerminal(w) {
+	return newLoggerAt(w, c.Format, logLevel(c))
+}
+
+func logLevel(c configs.Log) slog.Level {
+	return map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}[c.Level]
+}
+
+// newLoggerAt makes a logger whose level may change.
+func newLoggerAt(w io.Writer, format string, level slog.Leveler) *slog.Logger {
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: escapedAttr}
+	if format == "json" || format == "auto" && !isTerminal(w) {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))

@@ -302,7 +302,7 @@ func TestAuditOfUpdates(t *testing.T) {
 	s.accepted(events...)
 	s.eventually("a dead update", func() bool { return s.audited(true).Destinations[0].Updates.Counted[connector.DeliveryDead] == 1 })
 	out := s.succeeds("audit")
-	assert.Regexp(t, `DESTINATION +UPDATES +DELIVERED .*\n\S+ +sink +1 +0 +0 +1 +0 +0 +0\n`, out)
+	assert.Regexp(t, `DESTINATION +UPDATES +DELIVERED .*\n\S+ +sink +1 +0 +0 +1 +0 +0 +0 +0\n`, out)
 	mend()
 	s.succeeds("deliveries", "retry", documentedUUID)
 	s.eventually("the update to be delivered", func() bool {

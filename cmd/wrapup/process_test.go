@@ -200,6 +200,8 @@ type sink struct {
 	got  []sunk
 	// answer says what to answer to the n-th request (from 1); nil is 200.
 	answer func(n int, w http.ResponseWriter)
+	// check, if set, refuses requests, which are not kept then.
+	check func(w http.ResponseWriter, r *http.Request) bool
 }
 
 type sunk struct{ method, path, key, body string }
@@ -234,7 +236,7 @@ func (s *sink) url() string { return "http://" + s.addr + "/calls" }
 
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
-	if err != nil {
+	if err != nil || s.check != nil && !s.check(w, r) {
 		return
 	}
 	s.mu.Lock()

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 
 	"wrapup/configs"
@@ -18,11 +20,15 @@ import (
 
 // receiver makes the handler of the dialer's posts.
 func (d *daemon) receiver(store intake.Store, engine *finish.Engine, clock finish.Clock, kept *intake.Quarantine, gate *intake.Gate) *intake.Receiver {
-	o := intake.Options{
-		Store: store, Observe: engine.Observe, Now: clock.Wall, Logger: d.log, Trusted: prefixes(d.config.TrustedProxies),
-		Quarantine: kept, Gate: gate,
-	}
-	for _, s := range d.config.Sources {
+	return intake.New(intake.Options{
+		Sources: sources(d.config), Store: store, Observe: engine.Observe, Now: clock.Wall, Logger: d.log,
+		Trusted: prefixes(d.config.TrustedProxies), Quarantine: kept, Gate: gate,
+	})
+}
+
+// sources gives the feeds of the dialer, and what their posts must show.
+func sources(c *configs.Config) (list []intake.Source) {
+	for _, s := range c.Sources {
 		source := intake.Source{Name: s.Name, Path: s.Path, Parse: nxcloud.ParseEvents}
 		if a := s.Auth; a != nil {
 			source.Token, source.TokenIn, source.Allow = a.Token.Value(), a.In, prefixes(a.Allow)
@@ -30,9 +36,9 @@ func (d *daemon) receiver(store intake.Store, engine *finish.Engine, clock finis
 				source.User, source.Password = a.Basic.User, a.Basic.Password.Value()
 			}
 		}
-		o.Sources = append(o.Sources, source)
+		list = append(list, source)
 	}
-	return intake.New(o)
+	return list
 }
 
 func prefixes(networks []configs.Network) []netip.Prefix {
@@ -43,17 +49,32 @@ func prefixes(networks []configs.Network) []netip.Prefix {
 	return list
 }
 
-// encryption gives how the dialer's connections are encrypted, nil if they are not.
-func (d *daemon) encryption(clock finish.Clock) (*tls.Config, error) {
-	t := d.config.TLS
-	if t.Cert == "" {
-		return nil, nil //nolint:nilnil // that is what a server takes for none
+// keyPair reads the pair that the dialer's connections are encrypted with, nil if they are not.
+func keyPair(c *configs.Config, clock finish.Clock, log *slog.Logger) (*intake.KeyPair, error) {
+	if c.TLS.Cert == "" {
+		return nil, nil //nolint:nilnil // there is none
 	}
-	pair, err := intake.NewKeyPair(t.Cert, t.Key, clock.Wall, d.log)
-	if err != nil {
-		return nil, err
+	return intake.NewKeyPair(c.TLS.Cert, c.TLS.Key, clock.Wall, log)
+}
+
+// pairs is the pair that is in use, nil if there is none.
+type pairs struct{ atomic.Pointer[intake.KeyPair] }
+
+func newPairs(first *intake.KeyPair) *pairs {
+	p := &pairs{}
+	p.Store(first)
+	return p
+}
+
+// config is the configuration of a server that serves the pair, nil if there is none to begin with.
+func (p *pairs) config() *tls.Config {
+	first := p.Load()
+	if first == nil {
+		return nil
 	}
-	return pair.Config(), nil
+	c := first.Config()
+	c.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.Load().Current(), nil }
+	return c
 }
 
 // Of the files that the process may have open, connections get what the store, the destinations and the socket leave.

@@ -1,6 +1,16 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"wrapup/configs"
+	problem "wrapup/mappings/source"
+)
 
 func (a *app) serve() *cobra.Command {
 	c := &cobra.Command{
@@ -9,7 +19,7 @@ func (a *app) serve() *cobra.Command {
 		Long: `Serve listens to the dialer and delivers finished calls until it is told to stop (SIGTERM or SIGINT). Then it takes
 no more events, completes what is under way, and closes its store; the next start goes on where it was.
 
-A configuration that doesn't check out is refused, with everything that is wrong with it.`,
+A configuration that doesn't check out is refused, with everything that is wrong with it. SIGHUP reads it again (wrapup reload).`,
 		Example: `  wrapup serve
   wrapup serve --config ./wrapup.yaml --listen 127.0.0.1:8080 --data-dir ./data`,
 		Args: args(0, "no arguments"),
@@ -18,7 +28,16 @@ A configuration that doesn't check out is refused, with everything that is wrong
 			if err != nil {
 				return err
 			}
-			d := &daemon{config: cfg, log: newLogger(a.err, cfg.Log)}
+			level := &slog.LevelVar{}
+			level.Set(logLevel(cfg.Log))
+			// Before anything else: a SIGHUP would end the process.
+			reloads := make(chan os.Signal, 1)
+			signal.Notify(reloads, syscall.SIGHUP)
+			defer signal.Stop(reloads)
+			d := &daemon{config: cfg, log: newLoggerAt(a.err, cfg.Log.Format, level), level: level, reloads: reloads,
+				load: func() (*configs.Config, problem.Problems) {
+					return configs.Load(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags})
+				}}
 			return d.run(c.Context())
 		},
 	}

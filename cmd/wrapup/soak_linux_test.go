@@ -201,7 +201,7 @@ func TestSoak(t *testing.T) {
 	audit, code := s.run("audit")
 	assert.Zero(t, code, audit)
 	lostEvents := 0
-	s.stored(func(store outbox.Store) { lostEvents = lost(t, store, plan.Posts) })
+	s.readStore(func(store outbox.Store) { lostEvents = lost(t, store, plan.Posts) })
 	assert.Zero(t, lostEvents)
 	states := s.states()
 	want := map[string]string{}

@@ -11,11 +11,7 @@ import (
 const tableInterval = time.Second
 
 // watchTables takes the tables of mappings into use as their files change, until ctx ends.
-func (d *daemon) watchTables(ctx context.Context, lanes []lane) error {
-	tables := configs.NewTables(d.config, nil, nil)
-	if !tables.Any() {
-		return nil
-	}
+func (d *daemon) watchTables(ctx context.Context) error {
 	tick := time.NewTicker(tableInterval)
 	defer tick.Stop()
 	for {
@@ -23,14 +19,16 @@ func (d *daemon) watchTables(ctx context.Context, lanes []lane) error {
 		case <-ctx.Done():
 			return nil
 		case now := <-tick.C:
-			for _, change := range tables.Look(now) {
-				d.takeTables(change, lanes)
+			d.changing.Lock() // a reload brings tables and mappings of its own
+			for _, change := range d.parts.tables.Look(now) {
+				d.takeTables(change)
 			}
+			d.changing.Unlock()
 		}
 	}
 }
 
-func (d *daemon) takeTables(change configs.TableChange, lanes []lane) {
+func (d *daemon) takeTables(change configs.TableChange) {
 	for _, p := range change.Problems {
 		if p.Warning {
 			d.log.Warn("a table is doubtful", "destination", change.Destination, "problem", p.String())
@@ -41,10 +39,6 @@ func (d *daemon) takeTables(change configs.TableChange, lanes []lane) {
 	if change.Mapping == nil {
 		return
 	}
-	for _, l := range lanes {
-		if l.Name == change.Destination {
-			l.SetMapping(change.Mapping)
-		}
-	}
+	d.parts.fleet.setMapping(change.Destination, change.Mapping)
 	d.log.Info("changed tables are in use", "destination", change.Destination)
 }

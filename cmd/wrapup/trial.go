@@ -96,7 +96,7 @@ func (t *trials) end() {
 }
 
 // tester tries destinations out by their lanes.
-func (t *trials) tester(c *configs.Config, lanes []lane, log *slog.Logger) func(context.Context, admin.TestOrder) (any, error) {
+func (t *trials) tester(c *configs.Config, lanes []*lane, log *slog.Logger) func(context.Context, admin.TestOrder) (any, error) {
 	return func(_ context.Context, o admin.TestOrder) (any, error) {
 		for i := range c.Destinations {
 			for _, l := range lanes {
@@ -116,7 +116,7 @@ func (t *trials) tester(c *configs.Config, lanes []lane, log *slog.Logger) func(
 }
 
 // try tries one destination out. What is being created is seen through, even if whoever asked goes away.
-func try(ctx context.Context, c *configs.Destination, l lane, o admin.TestOrder, log *slog.Logger) *trial {
+func try(ctx context.Context, c *configs.Destination, l *lane, o admin.TestOrder, log *slog.Logger) *trial {
 	if o.Create {
 		ctx = context.WithoutCancel(ctx)
 	}

@@ -49,7 +49,7 @@ type Sum struct {
 // DeliveryStates lists the states that a delivery can be in.
 func DeliveryStates() []connector.DeliveryState {
 	return []connector.DeliveryState{connector.DeliveryDone, connector.DeliveryWaiting, connector.DeliveryDead,
-		connector.DeliveryParked, connector.DeliverySkipped, connector.DeliveryDropped}
+		connector.DeliveryParked, connector.DeliverySkipped, connector.DeliveryDropped, connector.DeliveryErased}
 }
 
 // Days names the days of which calls are kept, oldest first.

@@ -89,5 +89,5 @@ func (r *recount) stray(ctx context.Context, destination string, ref outbox.Ref)
 
 // over says that nothing is left to be done of a delivery in that state.
 func over(s connector.DeliveryState) bool {
-	return s == connector.DeliveryDone || s == connector.DeliverySkipped || s == connector.DeliveryDropped
+	return s == connector.DeliveryDone || s == connector.DeliverySkipped || s == connector.DeliveryDropped || s == connector.DeliveryErased
 }

@@ -37,6 +37,24 @@ func (c *Client) Story(ctx context.Context, uuid string) (*Story, error) {
 	return s, c.get(ctx, "/v1/story?"+url.Values{"uuid": {uuid}}.Encode(), s)
 }
 
+// Why asks for all that is known of a call, named in any way.
+func (c *Client) Why(ctx context.Context, q WhyQuery) (*Story, error) {
+	s := new(Story)
+	return s, c.get(ctx, "/v1/why?"+url.Values{"of": {q.Of}, "as": {q.As}}.Encode(), s)
+}
+
+// Erase has a part of an erasure done.
+func (c *Client) Erase(ctx context.Context, o EraseOrder) (*Erasure, error) {
+	e := new(Erasure)
+	return e, c.post(ctx, "/v1/erase", o, e)
+}
+
+// Calls asks for a page of the list of calls.
+func (c *Client) Calls(ctx context.Context, q CallQuery) (*CallPage, error) {
+	p := new(CallPage)
+	return p, c.post(ctx, "/v1/calls/list", q, p)
+}
+
 // Deliveries asks for a page of the list of deliveries.
 func (c *Client) Deliveries(ctx context.Context, q ListQuery) (*Page, error) {
 	p := new(Page)

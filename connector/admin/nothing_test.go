@@ -10,7 +10,10 @@ import (
 type nobody struct{}
 
 func (nobody) Pending(context.Context, string) ([]connector.Arrival, error) { return nil, nil }
-func (nobody) Agents(context.Context) ([]connector.AgentNow, error)         { return nil, nil }
+func (nobody) OpenCalls(context.Context, func(string) bool) ([]connector.OpenCall, error) {
+	return nil, nil
+}
+func (nobody) Agents(context.Context) ([]connector.AgentNow, error) { return nil, nil }
 
 // nothing is a quarantine that is empty, and an intake to which nobody has posted.
 type nothing struct{}

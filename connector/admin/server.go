@@ -50,6 +50,27 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 	}
 	// The uuid is whatever the dialer sent, such as "..": it must not be a part of the path.
 	handle("GET /v1/story", func(r *http.Request) (any, error) { return s.Story(r.Context(), r.URL.Query().Get("uuid")) })
+	handle("GET /v1/why", func(r *http.Request) (any, error) {
+		return s.Why(r.Context(), WhyQuery{Of: r.URL.Query().Get("of"), As: r.URL.Query().Get("as")})
+	})
+	handle("POST /v1/calls/list", func(r *http.Request) (any, error) { // a number has no place in a path that may be logged
+		var q CallQuery
+		if err := readOrder(r, &q); err != nil {
+			return nil, err
+		}
+		return s.Calls(r.Context(), q)
+	})
+	handle("POST /v1/erase", func(r *http.Request) (any, error) {
+		var o EraseOrder
+		if err := readOrder(r, &o); err != nil {
+			return nil, err
+		}
+		done, err := s.Erase(r.Context(), o)
+		if err == nil && o.Do && len(done.Calls)+len(done.Open)+len(done.Quarantined) > 0 {
+			log.Info("a number was erased by a person", "calls", len(done.Calls), "open_calls", len(done.Open), "quarantined", len(done.Quarantined))
+		}
+		return done, err
+	})
 	handle("GET /v1/agents", func(r *http.Request) (any, error) { return s.Agents(r.Context()) })
 	handle("GET /v1/queues", func(r *http.Request) (any, error) {
 		days, err := strconv.Atoi(r.URL.Query().Get("days"))
@@ -107,6 +128,8 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 		}
 		return struct{}{}, s.Resume(r.Context(), o.Destination)
 	})
+	s.handleReload(handle)
+	s.handleStatus(handle)
 	mux.HandleFunc("GET /v1/backup", s.serveBackup(log))
 	handle("GET /v1/intake", func(r *http.Request) (any, error) { return s.IntakeStatus(r.Context()) })
 	handle("POST /v1/quarantine/list", func(r *http.Request) (any, error) { // a GET's query is too short for many IDs

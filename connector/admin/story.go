@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"wrapup/connector"
+	"wrapup/connector/correlate"
 	"wrapup/outbox"
 )
 
@@ -22,6 +23,11 @@ type Store interface {
 	LastBuried(ctx context.Context, queue string) (task outbox.Task, ok bool, err error)
 	Days(ctx context.Context) ([]outbox.Day, error)
 	Walk(ctx context.Context, day outbox.Day, after uint64, limit int) ([]outbox.Entry, error)
+	WalkBack(ctx context.Context, day outbox.Day, before uint64, limit int) ([]outbox.Entry, error)
+	Labeled(ctx context.Context, label string, limit int) (refs, unlabeled []outbox.Ref, err error)
+	Groups(ctx context.Context, prefix string, limit int) ([]string, error)
+	Open(ctx context.Context, f func(group string, items []outbox.Item) error) error
+	Commit(ctx context.Context, tx outbox.Tx) (outbox.Result, error)
 
 	Claim(ctx context.Context, queue string, now time.Time, limit int, order outbox.Order) ([]outbox.Task, time.Time, error)
 	Settle(ctx context.Context, task outbox.Task, outcome outbox.Outcome, tx outbox.Tx) error
@@ -45,6 +51,8 @@ type Lane interface {
 type Live interface {
 	// Pending gives the events of a uuid that are in no record yet.
 	Pending(ctx context.Context, uuid string) ([]connector.Arrival, error)
+	// OpenCalls gives the calls of which events are in no record yet, whose uuid the function wants (nil: all), in any order.
+	OpenCalls(ctx context.Context, wanted func(uuid string) bool) ([]connector.OpenCall, error)
 	// Agents gives what each agent does now, in any order.
 	Agents(ctx context.Context) ([]connector.AgentNow, error)
 }
@@ -63,8 +71,17 @@ type Source struct {
 	Quarantine Quarantine
 	// Intake is what takes the dialer's posts; nil where no daemon runs.
 	Intake Intake
+	// Reload reads the configuration again, LastReload tells of the last time; nil where no daemon runs.
+	Reload     func(ctx context.Context) connector.Reload
+	LastReload func() connector.Reload
+	// Self tells what the daemon, or whoever reads its store, knows of itself.
+	Self func(ctx context.Context) (*Self, error)
 	// Copy writes the store as it is at one moment, see Backup.
 	Copy func(ctx context.Context, to func(size int64) (io.Writer, error)) error
+	// Correlation has the rules that calls are put together by, and the regions of the queues.
+	Correlation correlate.Settings
+	// LookNow makes an open call be looked at at once; nil where no daemon runs.
+	LookNow func(uuid string)
 	// QueueName gives the name of an access number, "" if it has none.
 	QueueName func(queue string) string
 	// Now is the time of day.
@@ -78,10 +95,21 @@ func (s Source) configured(destination string) bool {
 // Story is all that is known of a uuid.
 type Story struct {
 	UUID string `json:"uuid"`
+	// Asked is what was asked for, if that wasn't a uuid.
+	Asked string `json:"asked,omitempty"`
 	// Pending are the events that are in no record yet: of an open call, or stragglers.
 	Pending []connector.Arrival `json:"pending"`
 	// Calls that were finished under the uuid, oldest first.
 	Calls []FinishedCall `json:"calls"`
+	// Open is what is known so far of a call that is not finished; nil if none is open.
+	Open *OpenStory `json:"open,omitempty"`
+	// Found says how the call was found, if it wasn't by its whole uuid.
+	Found *Found `json:"found,omitempty"`
+	// Others are more calls that may be meant, the newest first; More says that there are still more.
+	Others []CallLine `json:"others,omitempty"`
+	More   bool       `json:"more,omitempty"`
+	// Heard is what may tell why nothing, or not everything, is known.
+	Heard *Heard `json:"heard,omitempty"`
 }
 
 // FinishedCall is one attempt's call and what became of it.
@@ -96,6 +124,8 @@ type NamedDelivery struct {
 	Destination string `json:"destination"`
 	// Unconfigured says that the destination isn't in the configuration any more: its backlog waits.
 	Unconfigured bool `json:"unconfigured,omitempty"`
+	// Paused says why the destination is paused, of a delivery that waits for it; "" if it isn't.
+	Paused string `json:"paused,omitempty"`
 	connector.Delivery
 }
 
@@ -112,21 +142,33 @@ func (s Source) Story(ctx context.Context, uuid string) (*Story, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, entry := range entries {
-		call, err := connector.DecodeCall(entry.Body)
+	for i := range entries {
+		finished, err := s.finished(&entries[i])
 		if err != nil {
-			return nil, fmt.Errorf("call %s: %w", entry.ID, err)
+			return nil, err
 		}
-		finished := FinishedCall{CallID: entry.ID, Call: *call, Deliveries: []NamedDelivery{}}
-		for _, row := range entry.Rows {
-			d, err := connector.DecodeDelivery(row.Body)
-			if err != nil {
-				return nil, fmt.Errorf("call %s, destination %s: %w", entry.ID, row.Name, err)
-			}
-			finished.Deliveries = append(finished.Deliveries,
-				NamedDelivery{Destination: row.Name, Unconfigured: !s.configured(row.Name), Delivery: *d})
-		}
-		story.Calls = append(story.Calls, finished)
+		story.Calls = append(story.Calls, *finished)
 	}
 	return story, nil
+}
+
+// finished reads a finished call.
+func (s Source) finished(entry *outbox.Entry) (*FinishedCall, error) {
+	call, err := connector.DecodeCall(entry.Body)
+	if err != nil {
+		return nil, fmt.Errorf("call %s: %w", entry.ID, err)
+	}
+	finished := &FinishedCall{CallID: entry.ID, Call: *call, Deliveries: []NamedDelivery{}}
+	for _, row := range entry.Rows {
+		d, err := connector.DecodeDelivery(row.Body)
+		if err != nil {
+			return nil, fmt.Errorf("call %s, destination %s: %w", entry.ID, row.Name, err)
+		}
+		named := NamedDelivery{Destination: row.Name, Unconfigured: !s.configured(row.Name), Delivery: *d}
+		if lane := s.Lanes[row.Name]; lane != nil && d.State == connector.DeliveryWaiting {
+			named.Paused, _, _ = lane.Paused()
+		}
+		finished.Deliveries = append(finished.Deliveries, named)
+	}
+	return finished, nil
 }

@@ -341,7 +341,8 @@ func TestTokenStoreHoldsOneState(t *testing.T) {
 // What is damaged may have been the state: then nothing is taken for granted.
 func TestTokenStoreAfterDamage(t *testing.T) {
 	s := NewTokenStore(nil, "crm", "")
-	l := &Lane{Destination: Destination{TokenStore: s}}
+	l := &Lane{}
+	l.current.Store(&setup{Destination: Destination{TokenStore: s}})
 	l.Damaged()
 	_, err := s.Load(t.Context())
 	require.ErrorIs(t, err, target.ErrStateLost)
@@ -349,13 +350,14 @@ func TestTokenStoreAfterDamage(t *testing.T) {
 	state, err := s.Load(t.Context())
 	require.NoError(t, err, "it was something else")
 	assert.Equal(t, "good", string(state))
-	(&Lane{}).Damaged()
+	l.current.Store(&setup{})
+	l.Damaged()
 }
 
 // What expired logins gave is still a secret, however many workers find the same one expired; what is kept of it is bounded.
 func TestMaskOfExpiredSessions(t *testing.T) {
-	w := &work{Lane: &Lane{}}
-	s := &w.session
+	w := &work{setup: &setup{session: &session{}}}
+	s := w.session
 	var said []string
 	for s.serial = range 3 * keptPast {
 		s.values = map[string]any{"token": fmt.Sprintf("s3ssion-%02d", s.serial)}
@@ -371,7 +373,7 @@ func TestMaskOfExpiredSessions(t *testing.T) {
 }
 
 func TestMask(t *testing.T) {
-	w := &work{Lane: &Lane{secrets: spellings([]string{`pa"ss<word&`, "X", "", "abcdef", "abcdef-and-more"})},
+	w := &work{setup: &setup{session: &session{}, secrets: spellings([]string{`pa"ss<word&`, "X", "", "abcdef", "abcdef-and-more"})},
 		auth: map[string]any{"access_token": "acc3ss-1", "refresh_token": "r3fresh-1", "token_type": "Bearer", "instance_url": "https://crm.test"}}
 	w.session.values = map[string]any{"token": "s3ssion", "id": 7}
 	for text, want := range map[string]string{

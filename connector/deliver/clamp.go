@@ -17,7 +17,8 @@ import (
 // latest is how far ahead a delivery can be due by any right clock: the longest of all delays there are. A hold and a
 // pause are looked at again much sooner.
 func (l *Lane) latest() time.Duration {
-	return max(l.Backoff.Max, target.MaxRetryAfter, l.mapping.Load().LongestDelay(), l.gate.probe, holdLookup) + retrySlack
+	s := l.current.Load()
+	return max(s.Backoff.Max, target.MaxRetryAfter, s.Mapping.LongestDelay(), s.Probe, holdLookup) + retrySlack
 }
 
 // clamp makes those deliveries due now that are due later than any delay could make them, in their order. Nothing else

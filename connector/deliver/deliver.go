@@ -14,12 +14,13 @@ import (
 )
 
 // deliver does what can be done now of one delivery, and settles it; probe says that it is to find out whether a paused
-// destination is back. It says whether a request went out, and whether the delivery was given back unsettled. Only a broken
-// store is an error.
-func (l *Lane) deliver(ctx context.Context, task outbox.Task, probe bool) (sent, released bool, err error) {
-	w := &work{Lane: l, task: task, mapping: l.mapping.Load(), probe: probe, stopping: l.stopping}
+// destination is back. It says whether that told anything about the destination as it is configured now, and whether the
+// delivery was given back unsettled. Only a broken store is an error.
+func (l *Lane) deliver(ctx context.Context, task outbox.Task, probe bool) (told, released bool, err error) {
+	s := l.current.Load()
+	w := &work{Lane: l, setup: s, task: task, mapping: s.Mapping, probe: probe, stopping: l.stopping}
 	released, err = w.settled(ctx)
-	return w.sent, released, err
+	return w.sent && !w.outdated(), released, err
 }
 
 func (w *work) settled(ctx context.Context) (released bool, err error) {
@@ -279,11 +280,11 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	if verdict.Kind == stopped {
 		return false, context.Canceled
 	}
-	warning, reauth := "", false
+	warning, duplicate, reauth := "", false, false
 	if got != nil {
 		var j mappings.Judgement
 		verdict, j = verdictOn(w.mapping, call, action.Step, got, verdict)
-		warning, reauth = j.Warning, verdict.Kind == target.Down
+		warning, duplicate, reauth = j.Warning, j.Duplicate, verdict.Kind == target.Down
 		if verdict.Kind == target.Done {
 			w.progress = j.Progress
 		}
@@ -293,6 +294,7 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	}
 	verdict.Reason, warning = w.mask(verdict.Reason), w.mask(warning)
 	w.note(record, action, got, verdict, warning)
+	w.delivery.Attempts[len(w.delivery.Attempts)-1].Duplicate = duplicate && verdict.Kind == target.Done
 	if reauth && w.renew(action, login) { // once: credentials that are no good either pause the destination
 		return false, nil
 	}

@@ -20,6 +20,7 @@ var errUnreadable = errors.New("it can't be read")
 // work is one delivery while a lane has it.
 type work struct {
 	*Lane
+	*setup
 	task     outbox.Task
 	mapping  *mappings.Mapping
 	entry    outbox.Entry
@@ -27,7 +28,9 @@ type work struct {
 	call     *connector.Call
 	delivery *connector.Delivery
 	// stored is how the delivery is counted, as it is stored.
-	stored   connector.Standing
+	stored connector.Standing
+	// labels are those that the call has for the sake of this delivery.
+	labels   []string
 	progress mappings.Progress
 	// dirty says that a step's success is not durable yet.
 	dirty bool
@@ -65,7 +68,7 @@ func (w *work) load(ctx context.Context) (err error) {
 	if w.delivery, err = connector.DecodeDelivery(row.Body); err != nil {
 		return fmt.Errorf("%w: call %s: %w", errUnreadable, w.entry.ID, err)
 	}
-	w.stored = w.delivery.Standing()
+	w.stored, w.labels = w.delivery.Standing(), w.delivery.SavedLabels()
 	w.progress = mappings.Progress{}
 	if len(w.delivery.Progress) > 0 {
 		d := json.NewDecoder(bytes.NewReader(w.delivery.Progress))
@@ -101,10 +104,16 @@ func (w *work) tx() (outbox.Tx, error) {
 	if err != nil {
 		return outbox.Tx{}, err
 	}
-	return outbox.Tx{
+	tx := outbox.Tx{
 		Group: w.entry.Group,
 		Put:   []outbox.RowPut{{Ref: w.task.Ref, Name: w.Name, Prev: w.version, Body: body}},
-	}, nil
+	}
+	for _, label := range w.delivery.SavedLabels() {
+		if !slices.Contains(w.labels, label) {
+			tx.Label = append(tx.Label, outbox.Label{Ref: w.task.Ref, Name: label})
+		}
+	}
+	return tx, nil
 }
 
 // persist makes the delivery's row durable and goes on with the delivery.
@@ -115,6 +124,7 @@ func (w *work) persist(ctx context.Context) error {
 	}, w.tx)
 	if err == nil {
 		w.version++
+		w.labels = w.delivery.SavedLabels()
 		w.dirty = false
 	}
 	return err
@@ -151,11 +161,16 @@ func (w *work) write(ctx context.Context, commit func(context.Context, outbox.Tx
 
 // refresh takes over what somebody else changed: while a delivery waits that is only that there is a newer revision.
 func (w *work) refresh(ctx context.Context) error {
-	fresh := &work{Lane: w.Lane, task: w.task}
+	fresh := &work{Lane: w.Lane, setup: w.setup, task: w.task}
 	if err := fresh.load(ctx); err != nil {
 		return err
 	}
 	if fresh.version == w.version {
+		return errSettled
+	}
+	if fresh.delivery.State != connector.DeliveryWaiting {
+		// Erased meanwhile. What was sent stays in the destination, and its answer must not come back into the store.
+		w.log.Warn("a call was erased while it was being sent: the destination may have it", "call_id", w.entry.ID)
 		return errSettled
 	}
 	w.entry, w.version, w.call = fresh.entry, fresh.version, fresh.call
@@ -201,7 +216,7 @@ func (w *work) settle(ctx context.Context, e ending) error {
 		if end != connector.DeliveryWaiting {
 			w.delivery.Retried, w.delivery.Redone, w.delivery.Insist = false, false, false
 		}
-		w.delivery.State, w.delivery.Reason = end, reason
+		w.delivery.State, w.delivery.Reason, w.delivery.Mapping = end, reason, w.mapping.Stamp()
 		tx, err := w.tx()
 		for _, c := range connector.CountMove(w.Name, w.stored, w.delivery.Standing()) {
 			tx.Count = append(tx.Count, outbox.Delta{Day: w.task.Ref.Day, Name: c.Name, N: c.N})
@@ -218,8 +233,8 @@ func (w *work) settle(ctx context.Context, e ending) error {
 }
 
 // shownURL is the address as it may be stored and shown: without query, and not at all if it is a secret itself.
-func (l *Lane) shownURL(url string) string {
-	if l.SecretURL {
+func (s *setup) shownURL(url string) string {
+	if s.SecretURL {
 		return "(secret)"
 	}
 	if i := slices.Index([]byte(url), '?'); i >= 0 {

@@ -253,6 +253,22 @@ func (g *gate) braked(now time.Time) (reason string) {
 	return reason
 }
 
+// change takes other settings into use.
+func (g *gate) change(probe time.Duration, brake mappings.Rate) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.probe, g.brake = probe, brake
+}
+
+// hurry makes a pause that no person ends be probed at once.
+func (g *gate) hurry(now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.paused != "" && !g.held {
+		g.next = now
+	}
+}
+
 // hold pauses the destination until a person resumes it.
 func (g *gate) hold(since time.Time, reason string) {
 	g.mu.Lock()

@@ -36,7 +36,7 @@ type Sender interface {
 // Destination is where a lane delivers to, and how.
 type Destination struct {
 	Name string
-	// Mapping is the one to begin with, see SetMapping.
+	// Mapping is the one to begin with, see Lane.SetMapping.
 	Mapping *mappings.Mapping
 	Sender  Sender
 	// NewestFirst is the share of claims, in percent, that take the newest call that is due; the others take the oldest.
@@ -74,7 +74,8 @@ type Options struct {
 
 // Lane delivers to one destination.
 type Lane struct {
-	Destination
+	// Name of the destination.
+	Name   string
 	store  Store
 	now    func() time.Time
 	random func() float64
@@ -86,17 +87,15 @@ type Lane struct {
 	gate    gate
 	woken   chan struct{} // something changed that the lane may be waiting for
 	// turn adds up NewestFirst: a claim that makes it a hundred takes the newest call.
-	turn    int
-	flow    flow
-	session session
-	limits  limits
-	holds   holds
-	// renewals are of tokens that were refused, secrets the destination's, as they are spelled.
+	turn   int
+	flow   flow
+	limits limits
+	holds  holds
+	// renewals are of tokens that were refused.
 	renewals renewals
-	secrets  []string
-	mapping  atomic.Pointer[mappings.Mapping]
-	// doubles are the steps that could log a call twice.
-	doubles []string
+	// changing is held by whoever replaces the setup.
+	changing sync.Mutex
+	current  atomic.Pointer[setup]
 	// stopping ends when the lane is told to stop: whoever waits for his turn then waits no longer.
 	stopping context.Context
 }
@@ -105,26 +104,18 @@ const defaultProbe = 30 * time.Second
 
 // New makes a Lane; Run makes it work.
 func New(o Options) *Lane {
-	o.Destination.Concurrency = max(o.Destination.Concurrency, 1)
 	l := &Lane{
-		Destination: o.Destination, store: o.Store, now: o.Now, random: o.Random, grace: o.Grace,
+		Name: o.Destination.Name, store: o.Store, now: o.Now, random: o.Random, grace: o.Grace,
 		log:     o.Logger.With("destination", o.Destination.Name),
-		started: o.Now(), woken: make(chan struct{}, 1), session: session{turn: make(chan struct{}, 1)},
-		gate: gate{probe: o.Destination.Probe, brake: o.Destination.Mapping.Brake()}, doubles: o.Destination.Mapping.Doubles(),
+		started: o.Now(), woken: make(chan struct{}, 1),
 		flow:   flow{begun: o.Now()},
 		limits: limits{all: limiter(o.Destination.Mapping.Rate()), steps: map[string]*rate.Limiter{}},
 	}
-	l.mapping.Store(o.Destination.Mapping)
-	l.secrets = spellings(o.Destination.Secrets)
-	if l.gate.probe == 0 {
-		l.gate.probe = defaultProbe
-	}
+	s := newSetup(o.Destination)
+	l.gate.probe, l.gate.brake = s.Probe, s.Mapping.Brake()
+	l.current.Store(s)
 	return l
 }
-
-// SetMapping takes the same mapping with other tables into use. A delivery that is under way ends with the one that it
-// began with.
-func (l *Lane) SetMapping(m *mappings.Mapping) { l.mapping.Store(m) }
 
 // How long a lane waits before it asks a store again that couldn't be read or written.
 const (
@@ -143,13 +134,11 @@ func (l *Lane) Run(ctx context.Context) error {
 
 	var (
 		working sync.WaitGroup
-		free    = make(chan struct{}, l.Concurrency) // a token for each worker that may be started
-		broken  = make(chan error, l.Concurrency)
+		busy    atomic.Int64
+		freed   = make(chan struct{}, 1) // a worker ended since the last look at busy
+		broken  = make(chan error, 1)    // the first one counts
 	)
 	defer working.Wait()
-	for range l.Concurrency {
-		free <- struct{}{}
-	}
 	if err := l.clamp(ctx); err != nil {
 		return err
 	}
@@ -161,32 +150,40 @@ func (l *Lane) Run(ctx context.Context) error {
 			return nil
 		case err := <-broken:
 			return err
-		case <-free:
+		default:
 		}
-		if ctx.Err() != nil {
-			return nil
+		if busy.Load() >= int64(l.current.Load().Concurrency) {
+			select {
+			case <-ctx.Done():
+			case err := <-broken:
+				return err
+			case <-freed:
+			case <-l.woken: // there may be room for more now
+			}
+			continue
 		}
 		task, probe, wait, err := l.claim(ctx)
 		if err != nil && errors.Is(err, outbox.ErrBroken) {
 			return err
 		}
 		if task != nil {
+			busy.Add(1)
 			working.Go(func() {
-				sent, released, err := l.deliver(sends, *task, probe)
+				told, released, err := l.deliver(sends, *task, probe)
 				if err != nil {
-					broken <- err
+					signal(broken, err)
 				}
 				if probe {
-					l.gate.probed(l.now(), sent)
+					l.gate.probed(l.now(), told)
 				}
 				if paused, _, _ := l.gate.state(); released || probe || paused != "" {
 					l.poke()
 				}
-				free <- struct{}{}
+				busy.Add(-1)
+				signal(freed, struct{}{})
 			})
 			continue
 		}
-		free <- struct{}{}
 		if err != nil {
 			l.log.Error("deliveries can't be claimed; they are tried again", "error", err)
 		}
@@ -203,6 +200,14 @@ func (l *Lane) Run(ctx context.Context) error {
 	}
 }
 
+// signal puts a value into a channel that has room for one, unless one is there already.
+func signal[T any](c chan<- T, v T) {
+	select {
+	case c <- v:
+	default:
+	}
+}
+
 // claim takes one delivery that is due, or says how long until there is one.
 func (l *Lane) claim(ctx context.Context) (task *outbox.Task, probe bool, wait time.Duration, err error) {
 	now := l.now()
@@ -213,7 +218,7 @@ func (l *Lane) claim(ctx context.Context) (task *outbox.Task, probe bool, wait t
 	// up. But each probe is another call.
 	order := outbox.OldestFirst
 	if paused, _, _ := l.gate.state(); paused == "" {
-		if l.turn += l.NewestFirst; l.turn >= 100 {
+		if l.turn += l.current.Load().NewestFirst; l.turn >= 100 {
 			order, l.turn = outbox.NewestFirst, l.turn-100
 		}
 	}

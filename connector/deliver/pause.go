@@ -100,8 +100,8 @@ func (l *Lane) Resume(ctx context.Context) error {
 		return err
 	}
 	l.renewals.reset()
-	if l.Tokens != nil {
-		l.Tokens.Retry()
+	if t := l.current.Load().Tokens; t != nil {
+		t.Retry()
 	}
 	l.gate.resume(l.now())
 	l.poke()
@@ -111,7 +111,7 @@ func (l *Lane) Resume(ctx context.Context) error {
 
 // Restore takes over what an earlier process stored, a pause or a token: an item of the destination's group.
 func (l *Lane) Restore(item outbox.Item) error {
-	if l.TokenStore != nil && l.TokenStore.restore(item) {
+	if s := l.current.Load().TokenStore; s != nil && s.restore(item) {
 		return nil
 	}
 	if item.ID == restoredItem { // it says something of tokens, of which there are none: it goes with the pause
@@ -133,15 +133,15 @@ func (l *Lane) Restore(item outbox.Item) error {
 
 // Elsewhere looks at what an earlier process stored of another destination.
 func (l *Lane) Elsewhere(destination string, item outbox.Item) {
-	if l.TokenStore != nil {
-		l.TokenStore.other(destination, item)
+	if s := l.current.Load().TokenStore; s != nil {
+		s.other(destination, item)
 	}
 }
 
 // Damaged says that not all of what earlier processes stored could be read.
 func (l *Lane) Damaged() {
-	if l.TokenStore != nil {
-		l.TokenStore.damaged()
+	if s := l.current.Load().TokenStore; s != nil {
+		s.damaged()
 	}
 }
 
@@ -150,8 +150,5 @@ func (l *Lane) Paused() (reason string, since time.Time, held bool) { return l.g
 
 // poke wakes the lane.
 func (l *Lane) poke() {
-	select {
-	case l.woken <- struct{}{}:
-	default:
-	}
+	signal(l.woken, struct{}{})
 }

@@ -64,7 +64,7 @@ func (s *session) expire(serial int) {
 
 // login gets new values with the request, unless somebody else has meanwhile. The verdict is Done, or what went wrong.
 func (w *work) login(ctx context.Context, action mappings.Action, call mappings.Call) target.Verdict {
-	s := &w.session
+	s := w.session
 	asked := w.now()
 	select {
 	case s.turn <- struct{}{}:
@@ -148,7 +148,22 @@ func (w *work) wait(ctx context.Context, action mappings.Action) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(w.stopping, cancel)()
+	if !w.sent { // what has not begun may begin with what is configured now, at its rate
+		defer context.AfterFunc(w.replaced, cancel)()
+	}
 	return w.limits.wait(ctx, action)
+}
+
+// set takes other rates into use.
+func (l *limits) set(r mappings.Rate) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	like := limiter(r)
+	if l.all.Limit() != like.Limit() {
+		l.all.SetBurst(like.Burst())
+		l.all.SetLimit(like.Limit())
+	}
+	clear(l.steps)
 }
 
 // some says that there is a limit to the step's requests.

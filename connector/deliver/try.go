@@ -56,14 +56,14 @@ const mostTried = 200
 // paused. But nothing of it is stored, and it changes nothing about the lane: neither does a failure pause it nor a success
 // resume it.
 func (l *Lane) Try(ctx context.Context, record *connector.Record, create bool) *Trial {
-	now := l.now()
+	now, s := l.now(), l.current.Load()
 	w := &work{
-		Lane: l, mapping: l.mapping.Load(), task: outbox.Task{Due: now}, stopping: ctx,
+		Lane: l, setup: s, mapping: s.Mapping, task: outbox.Task{Due: now}, stopping: ctx,
 		call:     &connector.Call{FinishedAt: connector.TimeOf(now), Revisions: []connector.Revision{{Record: *record}}},
 		delivery: &connector.Delivery{State: connector.DeliveryWaiting, Wanted: record.Revision},
 	}
 	t := &Trial{}
-	values, _ := l.session.now()
+	values, _ := s.session.now()
 	t.LoggedIn = values != nil
 	for range mostTried {
 		if done := w.try(ctx, t, record, create); done {

@@ -148,7 +148,7 @@ func TestTry(t *testing.T) {
 			assert.Contains(t, got.Reason, "the rate of the destination is used up")
 			assert.False(t, got.Exchanges[len(got.Exchanges)-1].Sent)
 			assert.Len(t, b.requests(), 1, "the first login")
-			b.lane.session.expire(1)
+			b.lane.current.Load().session.expire(1)
 		}
 	})
 	virtual(t, "a lane that never ran", func(t *testing.T) {

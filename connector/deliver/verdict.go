@@ -40,7 +40,7 @@ func (w *work) note(record *connector.Record, action mappings.Action, got *targe
 	r := action.Request
 	a := connector.Attempt{
 		At: connector.TimeOf(w.sentAt), Revision: record.Revision, Step: action.Step, Method: r.Method, URL: w.mask(w.shownURL(r.URL)),
-		Verdict: v.Kind.String(), Warning: warning, Took: connector.KnownSpan(max(0, w.now().Sub(w.sentAt)).Microseconds()),
+		Mapping: w.mapping.Stamp(), Verdict: v.Kind.String(), Warning: warning, Took: connector.KnownSpan(max(0, w.now().Sub(w.sentAt)).Microseconds()),
 	}
 	if got != nil {
 		a.Status = got.Status
@@ -93,10 +93,13 @@ func (w *work) judged(ctx context.Context, record *connector.Record, action mapp
 			// A 410 may be about what this call is linked with, and others are taken: it alone is tried again, and given up.
 			return true, w.again(ctx, record, v)
 		}
-		if w.gate.down(now, met) {
-			w.log.Error("the destination is paused; it is tried again now and then", "reason", v.Reason, "every", w.gate.probe)
+		if w.outdated() { // it says nothing of the credentials that there are now
+			return true, w.paused(ctx, v, now)
 		}
-		return true, w.paused(ctx, v, now.Add(max(w.gate.probe, v.After)))
+		if w.gate.down(now, met) {
+			w.log.Error("the destination is paused; it is tried again now and then", "reason", v.Reason, "every", w.Probe)
+		}
+		return true, w.paused(ctx, v, now.Add(max(w.Probe, v.After)))
 	case target.Unsure:
 		if !safe && !w.RetryUnsure && slices.Contains(w.doubles, action.Step) {
 			w.speaksAgainst(now, met, suspectsFailed)
@@ -125,10 +128,13 @@ func (w *work) back(over bool) {
 
 // speaksAgainst notes that a call failed, and says whether the destination is paused now.
 func (w *work) speaksAgainst(now time.Time, t trouble, enough int) (down bool) {
+	if w.outdated() {
+		return false
+	}
 	down, news := w.gate.suspect(now, t, enough)
 	if news {
 		w.log.Error("several calls in a row were not taken: the destination is paused; it is tried again now and then",
-			"reason", t.reason, "every", w.gate.probe)
+			"reason", t.reason, "every", w.Probe)
 	}
 	return down
 }
@@ -172,7 +178,7 @@ func (w *work) suspect(ctx context.Context, record *connector.Record, action map
 	}
 	w.noEffect(action)
 	if w.speaksAgainst(now, met, suspectsRefused) {
-		return w.paused(ctx, v, now.Add(max(w.gate.probe, v.After)))
+		return w.paused(ctx, v, now.Add(max(w.Probe, v.After)))
 	}
 	return w.again(ctx, record, v)
 }
@@ -186,7 +192,7 @@ func (w *work) failed(ctx context.Context, record *connector.Record, v target.Ve
 	}
 	wait := v.After
 	if wait == 0 {
-		wait = w.gate.probe
+		wait = w.Probe
 	}
 	return w.paused(ctx, v, now.Add(wait))
 }

@@ -75,7 +75,8 @@ func (a *agent) stale(before time.Duration) int {
 func (e *Engine) prune(ctx context.Context) {
 	// A call whose end never comes is looked at max_age after its newest event, and that came up to max_age after the
 	// events before it, about which the timeline is asked.
-	before := e.clock.Mono() - 2*e.settings.MaxAge - e.settings.Settle - pruneEvery
+	s := e.settings.Load()
+	before := e.clock.Mono() - 2*s.MaxAge - s.Settle - pruneEvery
 	drops := map[string][]string{}
 	e.mu.Lock()
 	for name, a := range e.agents {

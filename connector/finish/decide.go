@@ -81,7 +81,9 @@ func decide(v *view, now time.Duration, s *correlate.Settings) decision {
 	}
 	// A finished call whose only news came too late.
 	for number, idx := range lateOf(late) {
-		if of := v.number(number); of != nil && !d.touches(of) {
+		if of := v.number(number); of != nil && of.call.Erased != nil {
+			d.drop = append(d.drop, ids(idx)...)
+		} else if of != nil && !d.touches(of) {
 			d.changes = append(d.changes, change{of: of, events: of.call.Events, late: idx, drop: ids(idx)})
 		}
 	}
@@ -116,6 +118,10 @@ func (v *view) attempt(d *decision, a *correlate.Attempt, from []*pending, arriv
 	}
 	if a.Frozen {
 		c.of = v.number(a.Record.Attempt)
+		if c.of.call.Erased != nil { // what comes of an erased call is swallowed: that is what is left of it for
+			d.drop = append(d.drop, c.drop...)
+			return
+		}
 		c.timeline = frozen.Timeline[a.Record.Attempt]
 		// The name is the first finish's for good, also where an earlier creation came late.
 		c.attempt.Record.CallID = c.of.call.Record().CallID

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wrapup/connector"
@@ -38,7 +39,7 @@ type Options struct {
 // Engine holds the open calls and finishes them.
 type Engine struct {
 	store        Store
-	settings     correlate.Settings
+	settings     atomic.Pointer[correlate.Settings]
 	destinations func() []string
 	clock        Clock
 	log          *slog.Logger
@@ -68,9 +69,10 @@ type call struct {
 // New makes an Engine; Load and Run make it work.
 func New(o Options) *Engine {
 	e := &Engine{
-		store: o.Store, settings: o.Settings, destinations: o.Destinations, clock: o.Clock, log: o.Logger, looks: o.Looks,
+		store: o.Store, destinations: o.Destinations, clock: o.Clock, log: o.Logger, looks: o.Looks,
 		calls: map[string]*call{}, agents: map[string]*agent{}, wake: make(chan struct{}, 1),
 	}
+	e.settings.Store(&o.Settings)
 	if e.looks == 0 {
 		e.looks = 64
 	}
@@ -155,6 +157,19 @@ func (e *Engine) schedule(c *call, due time.Duration) {
 		c.due = due
 		heap.Fix(&e.queue, c.place)
 	}
+}
+
+// SetSettings takes other rules into use. Calls that are open go by them from now on, and are all looked at once: they may be
+// due sooner. What is finished stays as it is.
+func (e *Engine) SetSettings(s correlate.Settings) {
+	e.settings.Store(&s)
+	e.mu.Lock()
+	now := e.clock.Mono()
+	for _, c := range e.calls {
+		e.schedule(c, now)
+	}
+	e.mu.Unlock()
+	e.poke()
 }
 
 // Open counts the calls that are open.
@@ -297,7 +312,7 @@ func (e *Engine) settle(ctx context.Context, uuid string, v *view) (gone []strin
 	if v.history, err = e.history(ctx, uuid); err != nil {
 		return nil, 0, err
 	}
-	d := decide(v, e.clock.Mono(), &e.settings)
+	d := decide(v, e.clock.Mono(), e.settings.Load())
 	for i := range d.changes {
 		if err := e.write(ctx, uuid, &d.changes[i], v.timeline); err != nil {
 			return gone, 0, err

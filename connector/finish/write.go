@@ -51,11 +51,15 @@ func (e *Engine) create(tx *outbox.Tx, c *change, timeline correlate.Timeline, n
 		Timeline:   correlate.Used(&r, timeline),
 		FinishedAt: connector.TimeOf(now),
 	}
+	for i := range call.Timeline { // another call's customer has no place in it
+		call.Timeline[i] = call.Timeline[i].Bare()
+	}
 	body, err := json.Marshal(&call)
 	if err != nil {
 		return fmt.Errorf("call %s can't be stored: %w", r.CallID, err)
 	}
 	tx.Entry = &outbox.EntryPut{ID: r.CallID, Day: day, Body: body}
+	tx.Label = labels(outbox.Ref{}, &call)
 	waiting := connector.Delivery{State: connector.DeliveryWaiting, Wanted: 1}
 	row, err := waiting.Encode()
 	if err != nil {
@@ -102,6 +106,9 @@ func (e *Engine) amend(ctx context.Context, tx *outbox.Tx, c *change, now time.T
 		revision++
 		r := c.attempt.Record
 		call.Timeline = correlate.Used(&r, c.timeline)
+		for i := range call.Timeline {
+			call.Timeline[i] = call.Timeline[i].Bare()
+		}
 		r.Revision = revision
 		tx.Count = append(tx.Count, outbox.Delta{Day: ref.Day, Name: connector.CountRevisions, N: 1})
 		tx.Count = append(tx.Count, tally(ref.Day, call.Record(), -1)...)
@@ -114,6 +121,7 @@ func (e *Engine) amend(ctx context.Context, tx *outbox.Tx, c *change, now time.T
 		return fmt.Errorf("call %s can't be stored: %w", call.Record().CallID, err)
 	}
 	tx.Entry = &outbox.EntryPut{ID: entry.ID, Ref: ref, Day: ref.Day, Prev: entry.Version, Body: body}
+	tx.Label = labels(ref, &call)
 	if !c.record {
 		return nil
 	}
@@ -136,6 +144,15 @@ func (e *Engine) amend(ctx context.Context, tx *outbox.Tx, c *change, now time.T
 		tx.Put = append(tx.Put, outbox.RowPut{Ref: ref, Name: row.Name, Prev: row.Version, Body: put})
 	}
 	return nil
+}
+
+// labels are what the call is found by.
+func labels(ref outbox.Ref, call *connector.Call) []outbox.Label {
+	var out []outbox.Label
+	for _, name := range call.Labels() {
+		out = append(out, outbox.Label{Ref: ref, Name: name})
+	}
+	return out
 }
 
 // tally counts a record for its queue, or takes it back.

@@ -47,11 +47,11 @@ const (
 //
 // All that a source asks for must be shown. An address that isn't allowed is told so whatever it shows: from there nobody
 // can try out tokens.
-func (r *Receiver) admit(req *http.Request, from netip.Addr) (*Source, *refusal) {
+func (w *way) admit(req *http.Request, from netip.Addr) (*Source, *refusal) {
 	no := &refusal{status: http.StatusNotFound, text: "no such path", why: whyPath}
 	var in *Source
-	for i := range r.doors {
-		d := &r.doors[i]
+	for i := range w.doors {
+		d := &w.doors[i]
 		if !d.leads(req.URL.Path) {
 			continue
 		}

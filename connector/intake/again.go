@@ -67,9 +67,10 @@ func (r *Receiver) retry(ctx context.Context, id string) (c connector.Quarantine
 
 // sourceOf gives the source of that name, nil if there is none.
 func (r *Receiver) sourceOf(name string) *Source {
-	for i := range r.doors {
-		if r.doors[i].Name == name {
-			return &r.doors[i].Source
+	doors := r.way.Load().doors
+	for i := range doors {
+		if doors[i].Name == name {
+			return &doors[i].Source
 		}
 	}
 	return nil

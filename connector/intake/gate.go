@@ -24,6 +24,9 @@ type Gate struct {
 	now  func() time.Time
 	log  *foldedLog
 
+	closing sync.Once
+	closed  error
+
 	mu        sync.Mutex
 	open      int
 	known     int
@@ -63,14 +66,20 @@ const lastWord = time.Second
 
 // Close lets nobody in any more. Strangers that don't say soon what they want are not waited for.
 func (g *Gate) Close() error {
-	err := g.Listener.Close()
+	g.closing.Do(func() { g.closed = g.Listener.Close() }) // a server closes it again
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for e := g.strangers.Front(); e != nil; e = e.Next() {
 		c := e.Value.(*gateConn) //nolint:forcetypeassert // nothing else is in the list
 		_ = c.SetReadDeadline(time.Now().Add(lastWord))
 	}
-	return err
+	return g.closed
+}
+
+// Connections counts those that are open.
+func (g *Gate) Connections() int {
+	open, _ := g.numbers()
+	return open
 }
 
 // enter takes a connection in, and gives the one that has to leave for it, if any. There is always a stranger then, because

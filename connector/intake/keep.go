@@ -75,6 +75,13 @@ func (r *Receiver) entries(events []connector.Event) []entry {
 			continue
 		}
 		for n, name := range arrival.Groups() {
+			if n > 0 { // the call has it whole; an agent's timeline has no use for the customer's number
+				arrival.Event = arrival.Bare()
+				if body, err = json.Marshal(arrival); err != nil {
+					entries = append(entries, entry{event: i, err: err})
+					break
+				}
+			}
 			tx := outbox.Tx{Group: name, Add: []outbox.Item{{ID: arrival.IDIn(name), Body: body}}}
 			if n == 0 && arrival.Kind == connector.KindOther {
 				tx.Count = []outbox.Delta{{Day: outbox.DayOf(now), Name: CounterIgnored + arrival.Code, N: 1}}

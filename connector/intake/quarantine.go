@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wrapup/connector"
@@ -47,7 +48,7 @@ type Quarantine struct {
 	now       func() time.Time
 	log       *slog.Logger
 	full      *foldedLog
-	retention time.Duration
+	retention atomic.Int64 // a time.Duration
 	room      int64
 
 	mu          sync.Mutex
@@ -88,9 +89,14 @@ func NewQuarantine(o QuarantineOptions) *Quarantine {
 	if o.Room <= 0 {
 		o.Room = defaultRoom
 	}
-	return &Quarantine{store: o.Store, now: o.Now, log: o.Logger, full: newFoldedLog(o.Logger, slog.LevelError),
-		retention: o.Retention, room: o.Room, kept: map[string]*kept{}}
+	q := &Quarantine{store: o.Store, now: o.Now, log: o.Logger, full: newFoldedLog(o.Logger, slog.LevelError),
+		room: o.Room, kept: map[string]*kept{}}
+	q.retention.Store(int64(o.Retention))
+	return q
 }
+
+// SetRetention changes how long something is kept that doesn't come again; 0 is for ever.
+func (q *Quarantine) SetRetention(d time.Duration) { q.retention.Store(int64(d)) }
 
 // identify gives the ID of what was posted to a source.
 func identify(source string, body []byte) string {
@@ -269,10 +275,11 @@ func (k *kept) durable() bool {
 
 // expire drops what hasn't come for the time of retention.
 func (q *Quarantine) expire(ctx context.Context) {
-	if q.retention <= 0 {
+	retention := time.Duration(q.retention.Load())
+	if retention <= 0 {
 		return
 	}
-	before := connector.TimeOf(q.now().Add(-q.retention))
+	before := connector.TimeOf(q.now().Add(-retention))
 	dropped := 0
 	for _, one := range q.list(connector.QuarantineQuery{Until: before}) {
 		if err := q.remove(ctx, one, connector.CountQuarantineExpired); err != nil {
@@ -284,7 +291,7 @@ func (q *Quarantine) expire(ctx context.Context) {
 		dropped++
 	}
 	if dropped > 0 {
-		q.log.Warn("posts in quarantine were dropped: nobody has retried them in time", "count", dropped, "retention", q.retention.String())
+		q.log.Warn("posts in quarantine were dropped: nobody has retried them in time", "count", dropped, "retention", retention.String())
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -78,12 +79,11 @@ const defaultMaxBody = 1 << 20
 
 // Receiver is the handler of what dialers post.
 type Receiver struct {
-	doors   []door
+	way     atomic.Pointer[way]
 	store   Store
 	observe func(group string, a connector.Arrival)
 	now     func() time.Time
 	maxBody int64
-	proxies proxies
 	bodies  *semaphore.Weighted
 	counts  *tally
 	gate    *Gate
@@ -115,7 +115,6 @@ func New(o Options) *Receiver {
 		observe: o.Observe,
 		now:     o.Now,
 		maxBody: o.MaxBody,
-		proxies: o.Trusted,
 		bodies:  semaphore.NewWeighted(max(maxBodies, o.MaxBody)),
 		counts:  newTally(o.Sources, o.Now()),
 		gate:    o.Gate,
@@ -126,15 +125,34 @@ func New(o Options) *Receiver {
 		refused: newFoldedLog(o.Logger, slog.LevelWarn),
 		lost:    newFoldedLog(o.Logger, slog.LevelError),
 	}
-	for _, s := range o.Sources {
-		r.doors = append(r.doors, newDoor(s))
-	}
+	r.way.Store(newWay(o.Sources, o.Trusted))
 	if r.gate != nil {
 		r.gate.mu.Lock()
 		r.gate.refused = func(from netip.Addr, reason string) { r.counts.refuse(from, "", reason, r.now()) }
 		r.gate.mu.Unlock()
 	}
 	return r
+}
+
+// way is how one gets in.
+type way struct {
+	doors   []door
+	proxies proxies
+}
+
+func newWay(sources []Source, trusted []netip.Prefix) *way {
+	w := &way{proxies: trusted}
+	for _, s := range sources {
+		w.doors = append(w.doors, newDoor(s))
+	}
+	return w
+}
+
+// Change takes other sources and proxies into use, from the next post on. What was counted stays counted, but for sources that
+// are gone.
+func (r *Receiver) Change(sources []Source, trusted []netip.Prefix) {
+	r.counts.change(sources)
+	r.way.Store(newWay(sources, trusted))
 }
 
 // Status tells what the receiver has seen since it was made.
@@ -152,8 +170,9 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if c := connOf(req); c != nil {
 		c.hasAsked()
 	}
-	from := r.proxies.sender(req)
-	done, no := r.receive(w, req, from)
+	in := r.way.Load()
+	from := in.proxies.sender(req)
+	done, no := r.receive(w, req, in, from)
 	if no == nil {
 		writeJSON(w, http.StatusOK, done)
 		return
@@ -189,8 +208,8 @@ func (r *Receiver) logRefusal(no *refusal, remote string, from netip.Addr) {
 }
 
 // receive takes one post and tells what was stored, or why it, or a part of it, was refused.
-func (r *Receiver) receive(w http.ResponseWriter, req *http.Request, from netip.Addr) (receipt, *refusal) {
-	s, no := r.admit(req, from)
+func (r *Receiver) receive(w http.ResponseWriter, req *http.Request, in *way, from netip.Addr) (receipt, *refusal) {
+	s, no := in.admit(req, from)
 	if no != nil {
 		return receipt{}, no
 	}

@@ -35,6 +35,21 @@ func newTally(sources []Source, now time.Time) *tally {
 	return t
 }
 
+// change counts for other sources from now on.
+func (t *tally) change(sources []Source) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old := t.feeds
+	t.feeds = nil
+	for _, s := range sources {
+		f := connector.FeedStatus{Source: s.Name}
+		if i := slices.IndexFunc(old, func(o connector.FeedStatus) bool { return o.Source == s.Name }); i >= 0 {
+			f = old[i]
+		}
+		t.feeds = append(t.feeds, f)
+	}
+}
+
 // feed counts for a source.
 func (t *tally) feed(source string, count func(*connector.FeedStatus)) {
 	t.mu.Lock()

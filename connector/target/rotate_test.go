@@ -502,3 +502,25 @@ func TestStress(t *testing.T) {
 	assert.Greater(t, doubts, 30)
 	t.Logf("%d times a token was handed out, %d requests, %d times a person was needed", handed, g.asked(), doubts)
 }
+
+// Those who take over find what became of the last request, and the access token that is in force.
+func TestRetire(t *testing.T) {
+	g, d, c := newGranter(t), &disk{}, &clock{}
+	first := g.grant()
+	p := begin(t, g, d, c, first, "", nil)
+	values, serial, err := p.tokens.Token(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, p.tokens.Retire(t.Context()))
+	again, _, err := p.tokens.Token(t.Context())
+	require.NoError(t, err, "what is under way goes on")
+	assert.Equal(t, values, again)
+	next := begin(t, g, d, c, first, "", nil)
+	taken, _, err := next.tokens.Token(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, values, taken)
+	assert.Equal(t, 1, g.asked())
+	p.tokens.Expire(serial)
+	_, _, err = p.tokens.Token(t.Context())
+	require.ErrorContains(t, err, "has been changed")
+	assert.Equal(t, 1, g.asked(), "two never ask")
+}

@@ -104,6 +104,8 @@ type Tokens struct {
 	now    held
 	// again says that a failure is not taken for the answer to what is asked next.
 	again bool
+	// retired says that others have taken over: nothing is asked any more.
+	retired bool
 
 	// These belong to whoever is in flight.
 	loaded    bool
@@ -207,6 +209,13 @@ func (t *Tokens) Token(ctx context.Context) (values map[string]any, serial int, 
 		defer t.mu.Unlock()
 		return t.now.values, t.now.serial, nil
 	}
+	if t.retired {
+		defer t.mu.Unlock()
+		if t.now.good(t.o.Now()) {
+			return t.now.values, t.now.serial, nil
+		}
+		return nil, 0, &TokenError{Verdict: Verdict{Kind: Retry, Reason: "how tokens are asked for has been changed"}}
+	}
 	f := t.flight
 	if f == nil {
 		f = &flight{done: make(chan struct{})}
@@ -248,6 +257,22 @@ func (t *Tokens) Retry() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.again = true
+}
+
+// Retire ends the asking, so that others can take over with the same Store: it waits for a request that is under way. What
+// an answer brought and couldn't be saved yet is saved. The token in force can still be had as long as it lasts.
+func (t *Tokens) Retire(ctx context.Context) error {
+	t.mu.Lock()
+	t.retired = true
+	f := t.flight
+	t.mu.Unlock()
+	if f != nil {
+		<-f.done // it doesn't last longer than a request may
+	}
+	if t.unsaved == nil {
+		return nil
+	}
+	return t.keep(context.WithoutCancel(ctx), *t.unsaved)
 }
 
 // good says that the token can be used.

@@ -181,6 +181,9 @@ func (b *batch) write(r *request, p *plan) error {
 			return err
 		}
 	}
+	if err := b.writeLabels(r, p); err != nil {
+		return err
+	}
 	for _, d := range r.Count {
 		t := b.counts[counter{d.Day, d.Name}]
 		t.n += d.N

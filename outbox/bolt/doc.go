@@ -10,6 +10,7 @@
 //	days/<YYYY-MM-DD>/entries   seq → entry (version, group, id, body)
 //	days/<YYYY-MM-DD>/rows      seq name → row (version, body)
 //	days/<YYYY-MM-DD>/groups    length group seq → id: finds the entries of a group
+//	days/<YYYY-MM-DD>/labels    block length label rest → nothing; block and rest are the entry's seq
 //	days/<YYYY-MM-DD>/counts    name → counter
 //	expired/<YYYY-MM-DD>        as below days: a day that was dropped, until what it held is deleted
 //

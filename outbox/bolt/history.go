@@ -12,8 +12,8 @@ import (
 
 // day is the bucket of a day within a transaction. In one that reads, any of them may be nil.
 type day struct {
-	day                           outbox.Day
-	entries, rows, groups, counts *bbolt.Bucket
+	day                                   outbox.Day
+	entries, rows, groups, labels, counts *bbolt.Bucket
 }
 
 func readDay(tx *bbolt.Tx, d outbox.Day) *day {
@@ -30,6 +30,7 @@ func dayOf(d outbox.Day, b *bbolt.Bucket) *day {
 		entries: b.Bucket([]byte(entriesBucket)),
 		rows:    b.Bucket([]byte(rowsBucket)),
 		groups:  b.Bucket([]byte(groupsBucket)),
+		labels:  b.Bucket([]byte(labelsBucket)),
 		counts:  b.Bucket([]byte(countsBucket)),
 	}
 }
@@ -125,7 +126,7 @@ func (b *batch) day(d outbox.Day) *day {
 
 // makeDay gives a day of the batch's transaction with all its buckets.
 func (b *batch) makeDay(d outbox.Day) (*day, error) {
-	if there := b.day(d); there != nil && there.counts != nil && there.groups != nil && there.rows != nil && there.entries != nil {
+	if there := b.day(d); there != nil && there.counts != nil && there.labels != nil && there.groups != nil && there.rows != nil && there.entries != nil {
 		return there, nil
 	}
 	days := b.tx.Bucket([]byte(daysBucket))
@@ -134,6 +135,9 @@ func (b *batch) makeDay(d outbox.Day) (*day, error) {
 		return nil, fmt.Errorf("creating the bucket of %s: %w", d, err)
 	}
 	b.dirty = true
+	if err := b.makeLabels(bucket); err != nil {
+		return nil, fmt.Errorf("creating the bucket %s of %s: %w", labelsBucket, d, err)
+	}
 	for _, name := range []string{entriesBucket, rowsBucket, groupsBucket, countsBucket} {
 		if _, err := bucket.CreateBucketIfNotExists([]byte(name)); err != nil {
 			return nil, fmt.Errorf("creating the bucket %s of %s: %w", name, d, err)

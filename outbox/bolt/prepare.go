@@ -118,6 +118,13 @@ func checkTasks(tx *outbox.Tx) error {
 			return fmt.Errorf("task of the queue %q: %w", t.Queue, err)
 		}
 	}
+	for _, labels := range [][]outbox.Label{tx.Label, tx.Unlabel} {
+		for _, l := range labels {
+			if err := checkLabel(tx, l); err != nil {
+				return err
+			}
+		}
+	}
 	for _, d := range tx.Count {
 		if err := checkName("counter", d.Name); err != nil {
 			return err

@@ -114,8 +114,7 @@ func (s *Store) Days(ctx context.Context) (days []outbox.Day, err error) {
 
 // Walk gives entries of a day, see outbox.Store. One call is one read transaction: keep the limit low.
 func (s *Store) Walk(ctx context.Context, of outbox.Day, after uint64, limit int) ([]outbox.Entry, error) {
-	var entries []outbox.Entry
-	var bad []error
+	var w walked
 	err := s.view(ctx, func(tx *bbolt.Tx) error {
 		d := readDay(tx, of)
 		if d == nil || d.entries == nil {
@@ -127,23 +126,35 @@ func (s *Store) Walk(ctx context.Context, of outbox.Day, after uint64, limit int
 		if bytes.Equal(k, from) {
 			k, _ = c.Next()
 		}
-		for ; k != nil && len(entries) < limit; k, _ = c.Next() {
-			err := damaged(d.path(entriesBucket), k, errMalformed)
-			var e outbox.Entry
-			if len(k) == seqLen {
-				e, err = s.readEntry(d, binary.BigEndian.Uint64(k))
-			}
-			switch {
-			case err == nil:
-				entries = append(entries, e)
-			case len(bad) < tellDamage:
-				bad = append(bad, err)
-			}
+		for ; k != nil && len(w.entries) < limit; k, _ = c.Next() {
+			w.read(s, d, k)
 		}
 		return nil
 	})
-	return entries, errors.Join(append(bad, err)...)
+	return w.entries, w.err(err)
 }
+
+// walked is what a walk has read: the entries, and what is damaged of them.
+type walked struct {
+	entries []outbox.Entry
+	bad     []error
+}
+
+func (w *walked) read(s *Store, d *day, key []byte) {
+	err := damaged(d.path(entriesBucket), key, errMalformed)
+	var e outbox.Entry
+	if len(key) == seqLen {
+		e, err = s.readEntry(d, binary.BigEndian.Uint64(key))
+	}
+	switch {
+	case err == nil:
+		w.entries = append(w.entries, e)
+	case len(w.bad) < tellDamage:
+		w.bad = append(w.bad, err)
+	}
+}
+
+func (w *walked) err(err error) error { return errors.Join(append(w.bad, err)...) }
 
 // Counts gives the counters of a day; none for a day without.
 func (s *Store) Counts(ctx context.Context, of outbox.Day) (map[string]int64, error) {

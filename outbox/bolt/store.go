@@ -37,6 +37,7 @@ const (
 	entriesBucket = "entries"
 	rowsBucket    = "rows"
 	groupsBucket  = "groups"
+	labelsBucket  = "labels"
 	countsBucket  = "counts"
 
 	schemaKey  = "schema"

@@ -27,6 +27,7 @@ type modelEntry struct {
 	version   uint64
 	body      string
 	rows      map[string]outbox.Row
+	labels    map[string]bool
 }
 
 type modelTask struct {
@@ -56,7 +57,7 @@ func (m *model) clone() *model {
 		counts: map[outbox.Day]map[string]int64{}, last: m.last,
 	}
 	for i, e := range c.entries {
-		c.entries[i].rows = maps.Clone(e.rows)
+		c.entries[i].rows, c.entries[i].labels = maps.Clone(e.rows), maps.Clone(e.labels)
 	}
 	for d, counts := range m.counts {
 		c.counts[d] = maps.Clone(counts)
@@ -129,6 +130,15 @@ func (m *model) apply(tx outbox.Tx, move *modelMove) (after *model, isNew []bool
 		}
 		after.enqueue(modelTask{queue: t.Queue, at: t.Due, entry: of})
 	}
+	for i, labels := range [][]outbox.Label{tx.Label, tx.Unlabel} {
+		for _, l := range labels {
+			of := entry
+			if !l.Ref.IsZero() {
+				of = m.byRef(l.Ref)
+			}
+			after.entries[of].labels[l.Name] = i == 0
+		}
+	}
 	for _, d := range tx.Count {
 		if after.counts[d.Day] == nil {
 			after.counts[d.Day] = map[string]int64{}
@@ -144,6 +154,7 @@ func (m *model) putEntry(group string, e *outbox.EntryPut) (entry int, changed b
 	case e.Prev == 0 && i < 0:
 		m.entries = append(m.entries, modelEntry{
 			ref: outbox.Ref{Day: e.Day}, group: group, id: e.ID, version: 1, body: string(e.Body), rows: map[string]outbox.Row{},
+			labels: map[string]bool{},
 		})
 		return len(m.entries) - 1, true, nil
 	case i >= 0 && m.entries[i].version == e.Prev:
@@ -254,6 +265,17 @@ func (m *model) dump() string {
 			for _, name := range sorted(e.rows) {
 				fmt.Fprintf(&b, "  row %s: version %d %q\n", name, e.rows[name].Version, e.rows[name].Body)
 			}
+		}
+	}
+	for _, label := range dumpLabels {
+		var of []string
+		for _, e := range m.entries {
+			if e.labels[label] {
+				of = append(of, e.group+"/"+e.id)
+			}
+		}
+		if slices.Sort(of); len(of) > 0 {
+			fmt.Fprintf(&b, "label %s: %q\n", label, of)
 		}
 	}
 	queues := map[string]bool{}

@@ -287,6 +287,13 @@ func (p *pair) drawTx(rt *rapid.T) outbox.Tx {
 			tx.Enqueue = append(tx.Enqueue, outbox.NewTask{Queue: one("queue", "p", "q"), Due: due, Ref: of})
 		}
 	}
+	for _, into := range []*[]outbox.Label{&tx.Label, &tx.Unlabel} {
+		for range some("labels", 2) {
+			if of, ok := ref(); ok {
+				*into = append(*into, outbox.Label{Ref: of, Name: one("label", dumpLabels...)})
+			}
+		}
+	}
 	for range some("counts", 2) {
 		tx.Count = append(tx.Count, outbox.Delta{
 			Day: day0 + outbox.Day(rapid.IntRange(0, 1).Draw(rt, "count day")), //nolint:gosec // 0 or 1

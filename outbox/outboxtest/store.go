@@ -34,6 +34,9 @@ var storeTests = []test{
 			"a row put twice":             {Put: []outbox.RowPut{row(ref, "r", 0, "x"), row(ref, "r", 1, "y")}},
 			"a task of no entry":          {Enqueue: []outbox.NewTask{{Queue: "q", Due: t0}}},
 			"a task without a queue":      {Enqueue: []outbox.NewTask{{Due: t0, Ref: ref}}},
+			"a label of no entry":         {Label: []outbox.Label{{Name: "l"}}},
+			"a label without a name":      {Unlabel: []outbox.Label{{Ref: ref}}},
+			"a label that is too long":    {Label: []outbox.Label{{Ref: ref, Name: strings.Repeat("x", 1<<16)}}},
 			"a counter without a name":    {Count: []outbox.Delta{{Day: day0, N: 1}}},
 			"a name that is far too long": {Group: strings.Repeat("x", 1<<20), Add: items("a")},
 		} {

@@ -31,6 +31,7 @@ func Run(t *testing.T, open OpenFunc) {
 		{"settle", settleTests},
 		{"hasten", hastenTests},
 		{"expire", expireTests},
+		{"labels", labelTests},
 		{"store", storeTests},
 	} {
 		t.Run(part.name, func(t *testing.T) {
@@ -172,6 +173,7 @@ func openGroups(t require.TestingT, s outbox.Store) map[string][]outbox.Item {
 var (
 	dumpGroups = []string{"g", "h", "i"}
 	dumpDays   = []outbox.Day{day0, day0 + 1, day0 + 2}
+	dumpLabels = []string{"k", "l"}
 )
 
 // dump writes all that a store holds, in a form that doesn't depend on the numbers in its refs and keys, nor on claims.
@@ -202,6 +204,18 @@ func dump(t require.TestingT, s outbox.Store) string {
 		}
 	}
 	require.ElementsMatch(t, kept, walkAll(t, s))
+	for _, label := range dumpLabels {
+		refs, unlabeled, err := s.Labeled(ctx, label, 1000)
+		require.NoError(t, err)
+		require.Empty(t, unlabeled)
+		var of []string
+		for _, ref := range refs {
+			of = append(of, names[ref])
+		}
+		if slices.Sort(of); len(of) > 0 {
+			fmt.Fprintf(&b, "label %s: %q\n", label, of)
+		}
+	}
 	queues, err := s.Queues(ctx)
 	require.NoError(t, err)
 	for _, q := range queues {
