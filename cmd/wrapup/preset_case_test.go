@@ -64,6 +64,7 @@ func presetCases() []presetCase {
 		freshdeskCases(),
 		hubspotCases(),
 		pipedriveCases(),
+		salesforceCases(),
 		zendeskCases(),
 	)
 }
