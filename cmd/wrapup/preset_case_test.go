@@ -66,6 +66,7 @@ func presetCases() []presetCase {
 		pipedriveCases(),
 		salesforceCases(),
 		zendeskCases(),
+		zohoCases(),
 	)
 }
 
