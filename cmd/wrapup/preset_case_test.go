@@ -61,6 +61,7 @@ type presetBreak struct {
 // presetCases are the rows of all presets. Each preset has a file of its own.
 func presetCases() []presetCase {
 	return slices.Concat(
+		bitrix24Cases(),
 		dynamicsCases(),
 		freshdeskCases(),
 		hubspotCases(),
