@@ -65,6 +65,7 @@ func presetCases() []presetCase {
 		dynamicsCases(),
 		freshdeskCases(),
 		hubspotCases(),
+		kommoCases(),
 		pipedriveCases(),
 		salesforceCases(),
 		zendeskCases(),
