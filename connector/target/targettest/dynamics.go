@@ -70,7 +70,8 @@ func dynamicsFailed(status int, code, message string) Reply {
 }
 
 // dynamicsFields are the columns of a phone call, and how it is bound to other rows: reference/entities/phonecall, "Writable
-// attributes"; associate-disassociate-entities, @odata.bind. The name of the regarding contact is from programs that use it.
+// attributes"; webapi/reference/phonecall has the names that they are bound by. Parties may be missing: execute-batch-operations
+// has a call without any.
 func dynamicsFields() []Field {
 	date := Like(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$`, "Edm.DateTimeOffset")
 	bind := func(set string) Check {
