@@ -27,9 +27,16 @@ test: ## Run all tests, with the race detector
 	go test ./cmd/wrapup -run 'TestSlowConnections|TestFloodsOfHeaders|TestDeepAndLargeBodies'
 
 .PHONY: test-long
-test-long: ## Kill the daemon fifty times under load and damage 2,000 files, instead of the 20 and 200 of make test
-	TEST_KILLS=50 go test -race -timeout 15m -count=1 -run TestKilledAgainAndAgain -v ./cmd/wrapup
-	TEST_FLIPS=2000 go test -timeout 20m -count=1 -run TestFlippedBytes -v ./connector/salvage
+test-long: ## Kill the daemon 200 times under load, cut the power at every moment of 1,000 events, damage 2,000 files
+	TEST_CUTS=all go test -timeout 30m -count=1 -run TestPowerCuts -v ./cmd/wrapup
+	TEST_FLIPS=2000 go test -timeout 30m -count=1 -run TestFlippedBytes -v ./connector/salvage
+	TEST_KILLS=200 go test -timeout 30m -count=1 -run TestKilledAgainAndAgain -v ./cmd/wrapup
+
+SOAK ?= 5m
+
+.PHONY: soak
+soak: ## Run under kills, a disk that fills up and faulty destinations, and compare the sets (SOAK=5m)
+	SOAK=$(SOAK) go test -timeout 0 -count=1 -run TestSoak -v ./cmd/wrapup
 
 FUZZTIME ?= 5m
 

@@ -24,6 +24,7 @@ var may = map[string][]string{
 	"configs":                     {"connector/target", "mappings", "mappings/source"}, // keys and certificates are checked by who uses them
 	"outbox/bolt":                 {"outbox"},
 	"outbox/outboxtest":           {"outbox"},
+	"outbox/outboxtest/disk":      {},
 	"connector/nxcloud":           {"connector"},
 	"connector/correlate":         {"connector"},
 	"connector/target":            {},

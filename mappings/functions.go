@@ -110,10 +110,25 @@ func (f function) count() string {
 	return fmt.Sprintf("%d values", len(f.params))
 }
 
+// at gives a field of an item, or what is at the end of a path of fields.
+func at(item, field any) any {
+	if v := get(item, field); v != nil {
+		return v
+	}
+	path, _ := field.(string)
+	if !strings.Contains(path, ".") {
+		return nil
+	}
+	for name := range strings.SplitSeq(path, ".") {
+		item = get(item, name)
+	}
+	return item
+}
+
 func generalFunctions() []function {
 	return []function{
 		{
-			name: "where", doc: "The items of a list whose field has the value: custom fields by their name, for example.",
+			name: "where", doc: "The items of a list whose field has the value: custom fields by their name, for example. A field may be a path: 'params.uniq'.",
 			params: []param{{name: "list", kind: kindList}, {name: "field", kind: kindText}, {name: "value"}},
 			result: &typ{kind: kindList},
 			do: func(a []any) (any, error) {
@@ -123,7 +138,7 @@ func generalFunctions() []function {
 				}
 				found := []any{}
 				for _, item := range list {
-					if v := get(item, a[1]); v != nil && equal(v, a[2]) {
+					if v := at(item, a[1]); v != nil && equal(v, a[2]) {
 						found = append(found, item)
 					}
 				}

@@ -25,6 +25,8 @@ func TestFunctions(t *testing.T) {
 		"jql('a\\'b\"c')":                 `a\'b\"c`,
 		"where(call.agents, 'username', '6122312312')[0].sip_id":           "1049002",
 		"where(call.agents, 'username', 'x')":                              []any{},
+		"where([call, call], 'agent.username', '6122312312')[1].queue":     "104906",
+		"where([call], 'agent.name', '6122312312')":                        []any{},
 		"rfc3339(call.started_at)":                                         "2019-05-24T06:03:02.655356Z",
 		"rfc3339_seconds(call.started_at)":                                 "2019-05-24T06:03:02Z",
 		"unix(call.started_at)":                                            1558677782,

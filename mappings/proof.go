@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/expr-lang/expr/ast"
 
@@ -135,15 +136,30 @@ func weighSearch(s *scope, args []any, made any) error {
 		return nil
 	}
 	for _, item := range list {
-		if lacksField(item, args[1]) || item == nil {
+		if lacksPath(item, args[1]) || item == nil {
 			what, _ := text(args[1])
 			s.lacks("not every item of the answer has a " + strconv.Quote(what))
 		}
-		if v := get(item, args[1]); v != nil && !alike(v, args[2]) {
+		if v := at(item, args[1]); v != nil && !alike(v, args[2]) {
 			return fmt.Errorf("where: %s can't be compared with %s", describe(v), describe(args[2]))
 		}
 	}
 	return nil
+}
+
+// lacksPath is lacksField for a field that may be a path.
+func lacksPath(item, field any) bool {
+	path, _ := field.(string)
+	if !lacksField(item, field) || !strings.Contains(path, ".") {
+		return lacksField(item, field)
+	}
+	for name := range strings.SplitSeq(path, ".") {
+		if item == nil || lacksField(item, name) {
+			return true
+		}
+		item = get(item, name)
+	}
+	return false
 }
 
 // weighSole sees that several hits, or what is no list of hits, aren't taken for none.

@@ -40,6 +40,11 @@ func TestProof(t *testing.T) {
 		"where, nothing to look in":  {"where(response.body.n, 'q', call.queue)[0].id", `{"n":[]}`, absent, ""},
 		"where across kinds":         {"where(response.body.n, 'q', call.queue)[0].id", `{"n":[{"q":104906,"id":1}]}`, unproven, "a number can't be compared with a text"},
 		"where, some lack the field": {"where(response.body.n, 'q', call.queue)[0].id", `{"n":[{"q":"1"},{"id":2}]}`, unproven, `not every item of the answer has a "q"`},
+		"where, a path":              {"where(response.body.n, 'p.q', call.queue)[0].id", `{"n":[{"p":{"q":"104906"},"id":1},{"id":2}]}`, there, ""},
+		"where, a path, none":        {"where(response.body.n, 'p.q', call.queue)[0].id", `{"n":[{"p":{"q":"1"}},{"p":{"q":null}}]}`, absent, ""},
+		"where, a path across kinds": {"where(response.body.n, 'p.q', call.queue)[0].id", `{"n":[{"p":{"q":104906}}]}`, unproven, "a number can't be compared with a text"},
+		"where, some lack the path":  {"where(response.body.n, 'p.q', call.queue)[0].id", `{"n":[{"p":{"q":"1"}},{"p":{"r":1}}]}`, unproven, `not every item of the answer has a "p.q"`},
+		"where, some lack its begin": {"where(response.body.n, 'p.q', call.queue)[0].id", `{"n":[{"p":null}]}`, unproven, `not every item of the answer has a "p.q"`},
 		"where, nothing to look for": {"where(response.body.n, 'q', call.order_id)[0].id", `{"n":[{"q":"1"}]}`, unproven, "what where looks for is null"},
 
 		"a header":                 {"response.headers['X-Total'] == '1'", `{}`, there, ""},

@@ -22,11 +22,15 @@ import (
 
 	"wrapup/connector"
 	"wrapup/connector/simulate"
+	"wrapup/outbox"
 	"wrapup/outbox/bolt"
 )
 
 // killsVariable sets how often the daemon is killed; make test-long does.
 const killsVariable = "TEST_KILLS"
+
+// callsPerKill is how many calls begin in a second, and a kill comes about each second.
+const callsPerKill = 160
 
 // threeWays are three destinations at the same CRM: one that knows a call again by its key, one that doesn't and can't be
 // asked, one that can be asked.
@@ -60,10 +64,12 @@ type ledger struct {
 	mu sync.Mutex
 	// posts are the POSTs under a way by call; held is how many entries they made.
 	posts, held map[string]map[string]int
+	// keys are the idempotency keys of calls under /keyed.
+	keys map[string]string
 }
 
 func newLedger(t *testing.T) (*ledger, string) {
-	l := &ledger{t: t, posts: map[string]map[string]int{}, held: map[string]map[string]int{}}
+	l := &ledger{t: t, posts: map[string]map[string]int{}, held: map[string]map[string]int{}, keys: map[string]string{}}
 	srv := httptest.NewServer(l)
 	t.Cleanup(srv.Close)
 	return l, srv.URL
@@ -87,15 +93,22 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !assert.NoError(l.t, json.Unmarshal(content, &body)) {
 		return
 	}
-	l.write(way, body.ID)
+	l.write(way, body.ID, r.Header.Get("Idempotency-Key"))
 	time.Sleep(time.Duration(rand.IntN(40)) * time.Millisecond)
 	w.WriteHeader(http.StatusCreated)
 	_, _ = io.WriteString(w, `{"number": 7}`) // whoever asked may be gone
 }
 
-func (l *ledger) write(way, id string) {
+func (l *ledger) write(way, id, key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if way == "keyed" {
+		if first, again := l.keys[id]; again {
+			assert.Equal(l.t, first, key, "a repeat has the key of the first request")
+		}
+		assert.NotEmpty(l.t, key)
+		l.keys[id] = key
+	}
 	if l.posts[way] == nil {
 		l.posts[way], l.held[way] = map[string]int{}, map[string]int{}
 	}
@@ -115,7 +128,7 @@ func (l *ledger) entries(way, id string) int {
 // CRM knows a call again, or can be asked, each is there once; where it can't, each possible double is parked, not sent.
 func TestKilledAgainAndAgain(t *testing.T) {
 	t.Parallel() // most of it is waiting
-	kills, calls := 20, 2000
+	kills := 20
 	if v := os.Getenv(killsVariable); v != "" {
 		var err error
 		kills, err = strconv.Atoi(v)
@@ -130,18 +143,22 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	s.start()
 
 	o := simulate.Defaults()
-	o.Calls, o.Rate, o.Speed, o.MaxDelay, o.Seed = calls, float64(calls)/float64(kills), 180, 500*time.Millisecond, rand.Uint64()
+	o.Calls, o.Rate, o.Speed, o.MaxDelay, o.Seed = kills*callsPerKill, callsPerKill, 180, 500*time.Millisecond, rand.Uint64()
 	o.Region = "ID"
 	require.NoError(t, o.Check())
 	plan := simulate.Generate(o)
-	t.Logf("seed %d: %d posts", o.Seed, len(plan.Posts))
+	offered := float64(len(plan.Posts)) / plan.Took().Seconds()
+	t.Logf("seed %d: %d posts, %.0f/s", o.Seed, len(plan.Posts), offered)
+	require.Greater(t, offered, 500.)
 	var dialer sync.WaitGroup
 	ctx, hangUp := context.WithCancel(t.Context())
 	t.Cleanup(func() { hangUp(); dialer.Wait() })
 	var report simulate.Report
 	var sending error
+	wire := newLine()
+	t.Cleanup(wire.CloseIdleConnections)
 	dialer.Go(func() {
-		report, sending = simulate.Send(ctx, &http.Client{Timeout: patience}, s.url(), plan, simulate.SendOptions{Insist: true})
+		report, sending = simulate.Send(ctx, &http.Client{Timeout: patience, Transport: wire}, s.url(), plan, simulate.SendOptions{Insist: true})
 	})
 	for range kills {
 		time.Sleep(time.Duration(100+rand.IntN(1200)) * time.Millisecond)
@@ -160,6 +177,9 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	out, code = s.run("audit")
 	assert.Zero(t, code, out)
 
+	lostEvents := 0
+	s.readStore(func(store outbox.Store) { lostEvents = lost(t, store, plan.Posts) })
+	assert.Zero(t, lostEvents)
 	states := s.states()
 	parked := 0
 	require.Len(t, states, len(plan.Expected))
@@ -186,7 +206,18 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	for _, n := range crm.posts["keyed"] {
 		again += n - 1
 	}
-	t.Logf("%d kills: %d of %d calls parked, %d keyed requests repeated", kills, parked, len(plan.Expected), again)
+	t.Logf(`
+kills                       %d
+events offered              %d (%.0f/s), those cut off by a kill again until they were answered
+events accepted             %d
+accepted events lost        %d
+calls finished              %d of %d
+at the CRM with a key       %d, each once; %d requests repeated, each with the key of the first
+at the CRM by a search      %d, each once
+at the CRM without either   %d once, %d parked as maybe delivered, none twice
+longest unavailability      %s`,
+		kills, len(plan.Posts), offered, report.Posted-report.Lost, lostEvents, len(states), len(plan.Expected), len(crm.held["keyed"]), again,
+		len(crm.held["asked"]), len(plan.Expected)-parked, parked, wire.longest.Round(time.Millisecond))
 	assert.Positive(t, parked, "a kill meets a request that is under way, or this test shows nothing")
 	assert.Positive(t, again)
 }
@@ -249,26 +280,29 @@ func (s *site) waiting() (n int) {
 // states gives the state of each delivery, by call and destination, from the store of a daemon that has ended.
 func (s *site) states() map[string]map[string]connector.DeliveryState {
 	s.t.Helper()
-	store, err := bolt.Open(filepath.Join(s.dir, "data", storeFile), bolt.Options{ReadOnly: true})
-	require.NoError(s.t, err)
-	defer func() { assert.NoError(s.t, store.Close()) }()
-	days, err := store.Days(s.t.Context())
-	require.NoError(s.t, err)
 	out := map[string]map[string]connector.DeliveryState{}
-	for _, day := range days {
-		entries, err := store.Walk(s.t.Context(), day, 0, 1<<20)
-		require.NoError(s.t, err)
-		for _, e := range entries {
-			if _, twice := out[e.ID]; !assert.False(s.t, twice, e.ID) {
-				continue
-			}
+	s.readStore(func(store outbox.Store) {
+		require.NoError(s.t, eachEntry(s.t.Context(), store, func(e *outbox.Entry) error {
+			assert.NotContains(s.t, out, e.ID, "a call is kept twice")
 			out[e.ID] = map[string]connector.DeliveryState{}
 			for _, row := range e.Rows {
 				d, err := connector.DecodeDelivery(row.Body)
-				require.NoError(s.t, err)
+				if err != nil {
+					return err
+				}
 				out[e.ID][row.Name] = d.State
 			}
-		}
-	}
+			return nil
+		}))
+	})
 	return out
+}
+
+// readStore reads the store of a daemon that has ended.
+func (s *site) readStore(read func(store outbox.Store)) {
+	s.t.Helper()
+	store, err := bolt.Open(filepath.Join(s.dir, "data", storeFile), bolt.Options{ReadOnly: true})
+	require.NoError(s.t, err)
+	defer func() { assert.NoError(s.t, store.Close()) }()
+	read(store)
 }

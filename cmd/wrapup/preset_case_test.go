@@ -61,10 +61,15 @@ type presetBreak struct {
 // presetCases are the rows of all presets. Each preset has a file of its own.
 func presetCases() []presetCase {
 	return slices.Concat(
+		bitrix24Cases(),
+		dynamicsCases(),
 		freshdeskCases(),
 		hubspotCases(),
+		kommoCases(),
 		pipedriveCases(),
+		salesforceCases(),
 		zendeskCases(),
+		zohoCases(),
 	)
 }
 

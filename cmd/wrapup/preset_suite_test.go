@@ -45,6 +45,7 @@ func presetScenarios(c *presetCase) []presetScenario {
 	}
 	for n := range c.writes {
 		list = append(list, presetScenario{fmt.Sprintf("lost answer %d", n+1), func(r *presetRun) { r.lostAnswer(n + 1) }, n == 0, false})
+		list = append(list, presetScenario{fmt.Sprintf("lost request %d", n+1), func(r *presetRun) { r.lostRequest(n + 1) }, false, false})
 	}
 	return append(list, c.extra...)
 }
@@ -191,8 +192,19 @@ func unmappedAgent(r *presetRun) {
 
 // lostAnswer loses the answer to the n-th write.
 func (r *presetRun) lostAnswer(n int) {
-	known := r.fake.Know(presetPhone, 1)
 	r.fake.Lose(n)
+	r.lost(n, 1)
+}
+
+// lostRequest loses the n-th write itself: what can't be told from a lost answer must not lose the call either.
+func (r *presetRun) lostRequest(n int) {
+	r.fake.Drop(n)
+	r.lost(n, 0)
+}
+
+// lost delivers a call whose n-th write gets no answer; so many entries are there if it was the first, and is parked.
+func (r *presetRun) lost(n, entries int) {
+	known := r.fake.Know(presetPhone, 1)
 	call := r.call(r.c.usual())
 	r.finish(call)
 	r.wait(2 * time.Hour)
@@ -209,7 +221,11 @@ func (r *presetRun) lostAnswer(n int) {
 		if d := r.delivery(call); d.State != connector.DeliveryParked {
 			r.fail("it is %s, not parked: %s", d.State, d.Reason)
 		}
-		r.entry(call)
+		if entries == 1 {
+			r.entry(call)
+		} else if got := len(r.fake.Entries()); got > 0 {
+			r.fail("%d entries of a call whose request was lost", got)
+		}
 		return
 	}
 	r.done(call)

@@ -18,7 +18,7 @@ func (d *daemon) self(ctx context.Context) (*admin.Self, error) {
 	for _, f := range d.parts.receiver.Status().Feeds {
 		s.LastEvent = max(s.LastEvent, f.Last)
 	}
-	return s, disk(s, d.parts.store)
+	return s, measureDisk(s, d.parts.store)
 }
 
 // selfOf is what a store tells that no daemon has open.
@@ -36,11 +36,11 @@ func selfOf(store *bolt.Store) func(context.Context) (*admin.Self, error) {
 		if err != nil {
 			return nil, err
 		}
-		return s, disk(s, store)
+		return s, measureDisk(s, store)
 	}
 }
 
-func disk(s *admin.Self, store *bolt.Store) error {
+func measureDisk(s *admin.Self, store *bolt.Store) error {
 	s.Store = store.Path()
 	info, err := os.Stat(s.Store)
 	if err != nil {

@@ -48,11 +48,11 @@ type checker func(ctx context.Context, path string, quick bool) (*bolt.Report, e
 // openStore opens the store in the data folder, which is created if it isn't there, and watches its room. A damaged store is
 // salvaged first.
 func openStore(ctx context.Context, c *configs.Config, clock finish.Clock, log *slog.Logger, check checker) (*bolt.Store, *room, error) {
-	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
-		return nil, nil, fmt.Errorf("data_dir: %w", err)
-	}
 	dir, err := filepath.Abs(c.DataDir)
 	if err != nil {
+		return nil, nil, fmt.Errorf("data_dir: %w", err)
+	}
+	if err := makeFolder(dir, storeFile); err != nil {
 		return nil, nil, fmt.Errorf("data_dir: %w", err)
 	}
 	space, err := newRoom(dir, c.Store.MaxSize, clock.Mono, log)

@@ -1,6 +1,8 @@
 package bolt
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -11,7 +13,17 @@ import (
 	"wrapup/outbox/outboxtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// A store on a disk that the tests serve is in a process of its own: the test binary, when it is told so.
+func TestMain(m *testing.M) {
+	if os.Getenv("BE_STORE") != "" {
+		if err := beStore(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestConformance(t *testing.T) {
 	outboxtest.Run(t, func(t *testing.T, dir string, faults *outboxtest.Faults) outbox.Store {

@@ -454,5 +454,8 @@ func lockFile(path string, timeout time.Duration, alone bool) (*os.File, error) 
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
+	// What is judged must be what is on the disk. Where that can't be had, because the file may only be read, it is no file
+	// that anybody has just written; what else is wrong with the disk is found by who opens the store.
+	_ = dropCache(path)
 	return f, nil
 }

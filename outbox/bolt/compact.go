@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"syscall"
 
 	"go.etcd.io/bbolt"
@@ -59,7 +58,7 @@ func (s *Store) compact(opts Options) error {
 		return fmt.Errorf("putting the compacted file in place: %w", err)
 	}
 	opts.after("the new file is in its place")
-	if err := syncDir(filepath.Dir(s.path)); err != nil {
+	if err := syncName(s.path); err != nil {
 		return fmt.Errorf("putting the compacted file in place: %w", err)
 	}
 	// The old file has no name any more. Whoever waits for its lock finds that out, see stillAt.

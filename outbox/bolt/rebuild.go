@@ -80,7 +80,7 @@ func salvageFile(path string, why []string, m outbox.Meaning, now time.Time, aft
 		return nil, fmt.Errorf("putting the salvaged store %s in place: %w", path, err)
 	}
 	after("the new file is in its place")
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := syncName(path); err != nil {
 		return nil, fmt.Errorf("putting the salvaged store %s in place: %w", path, err)
 	}
 	// A crash here leaves the new store without its report, and the damaged file to check again.
@@ -137,7 +137,7 @@ func setAside(path string, now time.Time) (string, error) {
 			return "", err
 		}
 	}
-	return name, syncDir(filepath.Dir(path))
+	return name, syncName(path)
 }
 
 func copyFile(to, from string) (err error) {

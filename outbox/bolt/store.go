@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -178,11 +177,8 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 	if timeout <= 0 {
 		timeout = defaultLockTimeout
 	}
-	_, err := os.Stat(path)
-	isNew := errors.Is(err, fs.ErrNotExist)
-
 	var opened *os.File
-	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
+	options := &bbolt.Options{
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			f, err := os.OpenFile(name, flag, mode)
 			opened = f
@@ -192,7 +188,20 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 		ReadOnly:       opts.ReadOnly,
 		FreelistType:   bbolt.FreelistMapType,
 		NoFreelistSync: true,
-	})
+	}
+	_, err := os.Stat(path)
+	switch {
+	case opts.ReadOnly:
+	case errors.Is(err, fs.ErrNotExist):
+		if err := createFile(path, options); err != nil {
+			return nil, fmt.Errorf("creating the store %s: %w", path, err)
+		}
+	default:
+		if err := dropCache(path); err != nil {
+			return nil, fmt.Errorf("opening the store %s: reading it anew from the disk: %w", path, err)
+		}
+	}
+	db, err := bbolt.Open(path, fileMode, options)
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("the store %s can't be opened: %w (waited %s for it)", path, outbox.ErrLocked, timeout)
 	}
@@ -201,12 +210,6 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 	}
 	if err := stillAt(path, opened); err != nil {
 		return nil, errors.Join(err, db.Close())
-	}
-	if isNew && !opts.ReadOnly {
-		// The file's name must be as durable as what will be in it.
-		if err := syncDir(filepath.Dir(path)); err != nil {
-			return nil, errors.Join(fmt.Errorf("creating the store %s: %w", path, err), db.Close())
-		}
 	}
 	return db, nil
 }
@@ -226,14 +229,6 @@ func stillAt(path string, f *os.File) error {
 		return fmt.Errorf("the store %s can't be opened: %w (it has just replaced the file)", path, outbox.ErrLocked)
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // prepare checks whose file it is, and makes the buckets of a new one.
@@ -276,6 +271,10 @@ func (s *Store) prepare(steps []migration) error {
 		return s.migrate(version, steps)
 	}
 
+	// Whoever made the file may have been killed before its name was durable.
+	if err := syncName(s.path); err != nil {
+		return err
+	}
 	tx, err := s.db.Begin(true)
 	if err != nil {
 		return fmt.Errorf("creating it: %w", err)

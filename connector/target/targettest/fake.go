@@ -54,6 +54,7 @@ type Fake struct {
 	writes   bool // only writes are limited
 	patience time.Duration
 	lose     int // the write whose answer is lost, counted from 1; 0 is none
+	drop     int // the write that is lost itself, likewise
 	refuse   string
 	tokens   int
 	pipe     *pipe
@@ -87,6 +88,9 @@ func (f *Fake) LimitWrites(n int, patience time.Duration) {
 
 // Lose does the n-th write from now on, and cuts the connection instead of answering.
 func (f *Fake) Lose(n int) { f.set(func() { f.lose = n }) }
+
+// Drop cuts the connection at the n-th write from now on, and doesn't do it: whoever asked can't tell that from Lose.
+func (f *Fake) Drop(n int) { f.set(func() { f.drop = n }) }
 
 // Refuse refuses a field from now on, whatever is in it; "" is none.
 func (f *Fake) Refuse(field string) { f.set(func() { f.refuse = field }) }
@@ -220,6 +224,13 @@ func (f *Fake) serve(w http.ResponseWriter, r *http.Request, route *Route) {
 	defer f.mu.Unlock()
 	x := Exchange{At: time.Now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.Query(), Header: r.Header.Clone(), Body: body,
 		Write: route != nil && route.Write}
+	if x.Write && f.drop > 0 {
+		if f.drop--; f.drop == 0 {
+			x.Lost = true
+			f.log = append(f.log, x)
+			panic(http.ErrAbortHandler) // net/http cuts the connection without a word
+		}
+	}
 	reply := f.answer(&Request{Request: r, Raw: body}, route, &x)
 	done := x.Write && reply.Status/100 == 2
 	x.Status = reply.Status

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"wrapup/connector"
+	"wrapup/connector/target/targettest"
+)
+
+func zohoCases() []presetCase {
+	return []presetCase{{
+		preset: "zoho-crm",
+		api:    targettest.Zoho,
+		destination: fmt.Sprintf("auth: {oauth2: {token_url: http://accounts.zoho.com/oauth/v2/token, client_id: %s, client_secret: %s, refresh_token: %s}}",
+			targettest.ZohoClient, targettest.Credential, targettest.ZohoRefresh),
+		agents: "username,zoho_user\njdoe," + targettest.ZohoUser + "\n",
+		statuses: map[connector.Outcome]string{
+			connector.OutcomeConnected: "Outbound, Completed", connector.OutcomeAbandoned: "Outbound, Completed", connector.OutcomeUnanswered: "Outbound, Completed, No response/Busy",
+		},
+		outcomeInText: true,
+		owner:         targettest.ZohoUser,
+		nobody:        targettest.ZohoSelf,
+		writes:        1,
+		refuse:        "Call_Type",
+		says:          "invalid data: Call_Type",
+		extra: []presetScenario{
+			{"a lead", func(r *presetRun) { r.zohoLead(0) }, false, false},
+			{"a contact and a lead", func(r *presetRun) { r.zohoLead(1) }, false, false},
+		},
+		breaks: []presetBreak{
+			{"hours instead of minutes", ": mmss(vars.talk)", ": hhmm(vars.talk)", "talk 2s, not 2m5"},
+			{"no duration where nobody talked", `"${coalesce(call.talk_seconds, 0)}"`, `"${call.talk_seconds}"`, "Call_Duration: missing"},
+			{"no uuid", `          Wrapup_UUID: "${call.call_id}"` + "\n", "", "0 entries carry the call's uuid"},
+			{"a duplicate is an error", `    duplicate: "${response.body.data[0].code == 'DUPLICATE_DATA'}"` + "\n", "", "duplicate data: Wrapup_UUID"},
+			{"the first of two contacts", "response.body.data[1] != null ? 'several' : ", "", "two contacts: linked"},
+		},
+	}}
+}
+
+// zohoLead is a call to a number that a lead has, and so many contacts.
+func (r *presetRun) zohoLead(contacts int) {
+	r.fake.Keep(targettest.Contacts, map[string]any{"Phone": presetPhone, "lead": true})
+	r.wait(time.Hour)
+	known := r.fake.Know(presetPhone, contacts)
+	call := r.call(connector.OutcomeConnected)
+	r.finish(call)
+	r.wait(long)
+	r.done(call)
+	if e := r.entry(call); e != nil && (e.Contact != "") != (len(known) == 0) {
+		r.fail("linked with %q, where a lead and %d contacts have the number", e.Contact, len(known))
+	}
+	r.clean()
+}
