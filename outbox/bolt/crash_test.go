@@ -16,7 +16,7 @@ import (
 // plain is an outbox.Meaning of rows whose body is what is to be done about them.
 type plain struct{}
 
-func (plain) Day(e *outbox.Entry) (outbox.Day, bool) { return outbox.DayOf(t0), true }
+func (plain) Day(*outbox.Entry) (outbox.Day, bool) { return outbox.DayOf(t0), true }
 func (plain) Need(row outbox.Row) (outbox.Need, time.Time) {
 	switch string(row.Body) {
 	case "done":

@@ -15,7 +15,7 @@ type relabel struct {
 	was  map[uint64][]string // names, by entry
 }
 
-func (s *salvage) keptLabels(day outbox.Day, d *dayContents) *relabel {
+func keptLabels(d *dayContents) *relabel {
 	l := &relabel{keys: map[string]bool{}, was: map[uint64][]string{}}
 	for i := range d.labels {
 		seq, name, _ := parseLabelKey(d.labels[i].key)

@@ -115,7 +115,7 @@ func (s *salvage) mendDay(day outbox.Day, d *dayContents) error {
 			s.out.lose("%s: the entry %d of the row %q", day, row.seq, row.name())
 		}
 	}
-	labels := s.keptLabels(day, d)
+	labels := keptLabels(d)
 	names := rowNames(d)
 	if len(names) == 0 {
 		names = slices.Sorted(maps.Keys(s.contents.queues))
