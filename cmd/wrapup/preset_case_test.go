@@ -66,6 +66,7 @@ func presetCases() []presetCase {
 		freshdeskCases(),
 		hubspotCases(),
 		kommoCases(),
+		odooCases(),
 		pipedriveCases(),
 		salesforceCases(),
 		zendeskCases(),
