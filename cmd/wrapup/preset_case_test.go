@@ -63,6 +63,7 @@ func presetCases() []presetCase {
 	return slices.Concat(
 		bitrix24Cases(),
 		dynamicsCases(),
+		espocrmCases(),
 		freshdeskCases(),
 		hubspotCases(),
 		kommoCases(),
