@@ -70,6 +70,7 @@ func presetCases() []presetCase {
 		odooCases(),
 		pipedriveCases(),
 		salesforceCases(),
+		suitecrmCases(),
 		zendeskCases(),
 		zohoCases(),
 	)
