@@ -62,6 +62,7 @@ type presetBreak struct {
 func presetCases() []presetCase {
 	return slices.Concat(
 		bitrix24Cases(),
+		dolibarrCases(),
 		dynamicsCases(),
 		espocrmCases(),
 		freshdeskCases(),
