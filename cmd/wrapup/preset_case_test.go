@@ -72,6 +72,7 @@ func presetCases() []presetCase {
 		pipedriveCases(),
 		salesforceCases(),
 		suitecrmCases(),
+		vtigerCases(),
 		zendeskCases(),
 		zohoCases(),
 	)
