@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -133,6 +134,11 @@ func exchanges(log []targettest.Exchange) string {
 		var pretty bytes.Buffer
 		if json.Indent(&pretty, x.Body, "  ", "  ") == nil {
 			fmt.Fprintf(&b, "\n  %s\n", pretty.Bytes())
+		} else if form, err := url.ParseQuery(string(x.Body)); err == nil && strings.HasSuffix(x.Header.Get("Content-Type"), "form-urlencoded") {
+			b.WriteString("\n")
+			for _, name := range slices.Sorted(maps.Keys(form)) {
+				fmt.Fprintf(&b, "  %s = %s\n", name, strings.Join(form[name], " | "))
+			}
 		} else if len(x.Body) > 0 {
 			fmt.Fprintf(&b, "\n  %s\n", x.Body)
 		}
