@@ -31,7 +31,8 @@ func dolibarrCases() []presetCase {
 			if e := r.entry(call); e != nil && e.Contact != "" {
 				r.fail("linked with somebody whose number only ends alike")
 			}
-		}, false, false}},
+		}, false, false}, deafSearch("/api/index.php/agendaevents",
+			[]any{map[string]any{"id": "1", "datep": 1}}, "Dolibarr lists an event of another time")},
 		breaks: []presetBreak{
 			{"milliseconds instead of seconds", `"datep": ${unix(call.occurred_at)}`, `"datep": ${unix_ms(call.occurred_at)}`, "expected seconds since 1970"},
 			{"no uuid", ",\n      \"ref_ext\": ${json(call.call_id)}", "", "0 entries carry the call's uuid"},

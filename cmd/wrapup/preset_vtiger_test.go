@@ -31,7 +31,8 @@ func vtigerCases() []presetCase {
 			if e := r.entry(call); e != nil && e.Contact != "" {
 				r.fail("linked with somebody whose number only ends alike")
 			}
-		}, false, false}},
+		}, false, false}, deafSearch("/restapi/v1/vtiger/default/query",
+			map[string]any{"success": true, "result": []any{map[string]any{"id": "18x1"}}}, "Vtiger lists an event with another Call UUID")},
 		breaks: []presetBreak{
 			{"a required field is left out", `        "time_end": "${format(vars.end, 'HH:mm:ss', 'UTC')}",` + "\n", "", "time_end: missing"},
 			{"no uuid", `        "${params.uuid_field}": ${json(call.call_id)},` + "\n", "", "0 entries carry the call's uuid"},

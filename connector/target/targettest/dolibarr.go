@@ -39,7 +39,9 @@ func Dolibarr() *API {
 			}
 			return dolibarrFailed(500, "Internal Server Error", p.Last()+": "+p.What)
 		},
-		Contact: func(phone string) map[string]any { return map[string]any{"phone_mobile": "0" + National(phone), "socid": "55"} }, // as a person types it
+		Contact: func(phone string) map[string]any {
+			return map[string]any{"phone_mobile": "0" + National(phone), "socid": "55"}
+		}, // as a person types it
 		Routes: []Route{
 			{Method: "GET", Path: root + "contacts", Doc: "api_contacts.class.php, index", Do: dolibarrContacts, Query: dolibarrQuery("thirdparty_ids", "category", "includecount", "properties")},
 			{Method: "GET", Path: root + "agendaevents", Doc: "api_agendaevents.class.php, index", Do: dolibarrList, Query: dolibarrQuery("user_ids", "properties")},
@@ -146,7 +148,7 @@ func dolibarrList(f *Fake, r *Request) Reply {
 	list := []any{}
 	for _, c := range f.Searched(dolibarrEvents) {
 		if dolibarrFinds(r, c, map[string]string{"ref_ext": "ref_ext", "label": "label"}) {
-			list = append(list, map[string]any{"id": c.ID, "label": c.Fields["label"]}) // ref_ext is not shown: _cleanObjectDatas
+			list = append(list, map[string]any{"id": c.ID, "label": c.Fields["label"], "datep": c.Fields["datep"]}) // ref_ext is not shown: _cleanObjectDatas
 		}
 	}
 	return dolibarrFound(r, list)
