@@ -34,7 +34,7 @@ func Dolibarr() *API {
 				return dolibarrFailed(400, "Bad Request: Error when validating parameter sqlfilters -> Bad syntax of the search string")
 			case p.Last() == "userownerid" && p.Kind == Missing:
 				return dolibarrFailed(500, "Internal Server Error: Error creating event", "ErrorActionCommPropertyUserowneridNotDefined")
-			case route.Method == "POST":
+			case route.Method == http.MethodPost:
 				return dolibarrFailed(500, "Internal Server Error: Error creating event", p.Last()+": "+p.What)
 			}
 			return dolibarrFailed(500, "Internal Server Error", p.Last()+": "+p.What)
