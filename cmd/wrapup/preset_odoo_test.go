@@ -1,6 +1,9 @@
 package main
 
 import (
+	"net/http"
+	"strings"
+
 	"wrapup/connector"
 	"wrapup/connector/target/targettest"
 )
@@ -19,6 +22,31 @@ func odooCases() []presetCase {
 		writes:        1,
 		refuse:        "state",
 		says:          "Value 'done' not found in selection field 'state'",
+		extra: []presetScenario{{"two loads at a time", func(r *presetRun) { // what PostgreSQL says then stands in load's messages (odoo/models.py)
+			for i, route := range r.fake.API.Routes {
+				if !strings.HasSuffix(route.Path+route.Operation, "load") {
+					continue
+				}
+				first := true
+				r.fake.API.Routes[i].Do = func(f *targettest.Fake, q *targettest.Request) targettest.Reply {
+					if !first {
+						return route.Do(f, q)
+					}
+					first = false
+					disturbed := map[string]any{"ids": false, "nextrow": 0, "messages": []any{map[string]any{"type": "error",
+						"message": "could not serialize access due to concurrent update"}}}
+					if route.Operation != "" {
+						disturbed = map[string]any{"jsonrpc": "2.0", "id": 1, "result": disturbed}
+					}
+					return targettest.Reply{Status: http.StatusOK, Body: disturbed}
+				}
+			}
+			call := r.call(connector.OutcomeConnected)
+			r.finish(call)
+			r.wait(long)
+			r.done(call)
+			r.entry(call)
+		}, false, false}},
 		breaks: []presetBreak{
 			{"the user's time zone", "context: {tz: UTC}", "context: {}", "start 2026-03-02 02:14:58"},
 			{"seconds instead of minutes", "coalesce(call.talk_seconds, 0) / 60", "coalesce(call.talk_seconds, 0)", "talk 2h5m15s"},

@@ -55,7 +55,7 @@ func SuiteCRM() *API {
 			{Method: "GET", Path: "/Api/V8/module/Contacts", Doc: "routes.php, Get module records", Query: suiteQuery(), Do: suiteList},
 			{Method: "POST", Path: "/Api/V8/module", Doc: "ModuleService.php, createRecord: 201", Write: true, Media: suiteMedia, Fields: suiteFields(), Do: suiteCreate},
 			{Method: "PATCH", Path: "/Api/V8/module", Doc: "ModuleService.php, updateRecord: 201, the id in the body", Write: true, Media: suiteMedia, Fields: suiteFields(), Do: suiteUpdate},
-			{Method: "POST", Path: "/Api/V8/module/Calls/{id}/relationships", Doc: "routes.php, Create relationship: 201", Write: true, Media: suiteMedia,
+			{Method: "POST", Path: "/Api/V8/module/Calls/{id}/relationships/contacts", Doc: "routes.php, Create relationship by link: 201; modules/Calls/vardefs.php has the link", Write: true, Media: suiteMedia,
 				Fields: []Field{{Name: "data.type", Required: true, Is: OneOf("Contacts")}, {Name: "data.id", Required: true, Is: Filled}}, Do: suiteLink},
 		},
 		Entries: suiteEntries,
@@ -173,7 +173,7 @@ func suiteLink(f *Fake, r *Request) Reply {
 	if c == nil || contact == nil {
 		return suiteRefused("%s module with id %s is not found", "Calls", r.PathValue("id"))
 	}
-	c.Link(contact.ID) // data/Relationships/M2MRelationship.php: one that is there is updated
+	c.Link(contact.ID) // data/Relationships/SugarRelationship.php, addRow: one that is there is updated (mem)
 	return Reply{Status: 201, Body: map[string]any{"meta": map[string]any{"message": "Contact with id " + contact.ID + " has been added to Call"}}}
 }
 
