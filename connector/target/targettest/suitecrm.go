@@ -188,7 +188,7 @@ func suiteEntries(f *Fake) (entries []Entry) {
 		if parent := Said(c.Fields["parent_id"]); parent != "" && parent != e.Contact {
 			e.Contact += "," + parent
 		}
-		if t, err := time.Parse(time.DateTime, Said(c.Fields["date_start"])); err == nil { // include/TimeDate.php: what has the database's form is UTC (mem)
+		if t, err := time.Parse(time.DateTime, Said(c.Fields["date_start"])); err == nil { // UTC, as the user's zone is
 			e.Started = t
 		}
 		hours, _ := strconv.Atoi(Said(c.Fields["duration_hours"]))
