@@ -70,6 +70,7 @@ func presetCases() []presetCase {
 		kommoCases(),
 		pipedriveCases(),
 		salesforceCases(),
+		zammadCases(),
 		zendeskCases(),
 		zohoCases(),
 	)
