@@ -67,6 +67,7 @@ func presetCases() []presetCase {
 		dynamicsCases(),
 		freshdeskCases(),
 		hubspotCases(),
+		jiraCases(),
 		kommoCases(),
 		pipedriveCases(),
 		salesforceCases(),
