@@ -71,6 +71,7 @@ func presetCases() []presetCase {
 		kommoCases(),
 		pipedriveCases(),
 		salesforceCases(),
+		servicenowCases(),
 		zammadCases(),
 		zendeskCases(),
 		zohoCases(),
