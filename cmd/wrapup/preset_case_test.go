@@ -66,6 +66,7 @@ func presetCases() []presetCase {
 		bitrix24Cases(),
 		dynamicsCases(),
 		freshdeskCases(),
+		glpiCases(),
 		hubspotCases(),
 		jiraCases(),
 		kommoCases(),
