@@ -70,6 +70,7 @@ func presetCases() []presetCase {
 		hubspotCases(),
 		jiraCases(),
 		kommoCases(),
+		osticketCases(),
 		pipedriveCases(),
 		salesforceCases(),
 		servicenowCases(),
