@@ -72,6 +72,7 @@ func presetCases() []presetCase {
 		kommoCases(),
 		osticketCases(),
 		pipedriveCases(),
+		redmineCases(),
 		salesforceCases(),
 		servicenowCases(),
 		zammadCases(),
