@@ -114,7 +114,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	}
 
 	d.parts = parts{
-		store: store, clock: clock, engine: engine, receiver: receiver, quarantine: kept, pair: newPairs(pair), tables: configs.NewTables(d.config, nil, nil),
+		store: store, room: space, clock: clock, engine: engine, receiver: receiver, quarantine: kept, pair: newPairs(pair), tables: configs.NewTables(d.config, nil, nil),
 		trials: newTrials(),
 		fleet:  &fleet{start: func(l *lane) { l.stop = start(ctx, fail, l.Run) }},
 	}

@@ -23,6 +23,7 @@ import (
 // parts are what a reload changes of a daemon that runs.
 type parts struct {
 	store      *bolt.Store
+	room       *room
 	clock      finish.Clock
 	engine     *finish.Engine
 	receiver   *intake.Receiver
@@ -317,5 +318,6 @@ func (d *daemon) adminHandler() http.Handler {
 	asked.Test = p.trials.tester(d.config, p.fleet.all(), d.log)
 	asked.Quarantine, asked.Intake, asked.LookNow = p.quarantine, p.receiver, p.engine.LookNow
 	asked.Reload, asked.LastReload, asked.Self = d.reload, d.last.get, d.self
+	asked.NoRoom = p.room.check
 	return admin.Handler(asked, d.log)
 }

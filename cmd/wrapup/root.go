@@ -44,6 +44,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
   wrapup status                    how is all of it doing, and does anything need a person?
   wrapup why UUID|PHONE|CRM-ID     what became of this call?
   wrapup calls, wrapup export      which calls were there? (by number, agent, queue, outcome, time; as CSV or JSON lines)
+  wrapup backfill --to DESTINATION send stored calls of a time range to a destination
   wrapup erase --phone NUMBER      take a number out of all that is kept
   wrapup deliveries list           what is waiting, dead, or parked? (and show, retry, drop)
   wrapup destinations              who is paused, and why? (and test, pause, resume)
@@ -62,7 +63,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
 		return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.PersistentFlags().StringVar(&a.config, "config", a.env("WRAPUP_CONFIG", defaultConfig), "the configuration `file`")
-	root.AddCommand(a.serve(), a.reload(), a.demo(), a.check(), a.status(), a.why(), a.calls(), a.export(), a.erase(), a.deliveries(), a.destinations(), a.audit(), a.backup(), a.quarantine(), a.sources(), a.agents(), a.queues(), a.simulate(), a.mappings(), a.preview(), a.bench(), a.version())
+	root.AddCommand(a.serve(), a.reload(), a.demo(), a.check(), a.status(), a.why(), a.calls(), a.export(), a.backfill(), a.erase(), a.deliveries(), a.destinations(), a.audit(), a.backup(), a.quarantine(), a.sources(), a.agents(), a.queues(), a.simulate(), a.mappings(), a.preview(), a.bench(), a.version())
 	return root
 }
 

@@ -50,14 +50,21 @@ type CallPage struct {
 	Next  string       `json:"next,omitempty"`
 	// Read is how many calls were looked at.
 	Read int `json:"read"`
+
+	unreadable int
 }
 
 // Calls lists finished calls, the newest first, or those that are open.
 func (s Source) Calls(ctx context.Context, q CallQuery) (*CallPage, error) {
+	return s.calls(ctx, q, nil)
+}
+
+// calls is Calls; chosen, unless it is nil, is called with each finished call of the page.
+func (s Source) calls(ctx context.Context, q CallQuery, chosen func(*outbox.Entry, *FinishedCall)) (*CallPage, error) {
 	if q.Limit < 1 || q.Limit > maxLimit {
 		q.Limit = maxLimit
 	}
-	l := &callLister{Source: s, CallQuery: q, page: &CallPage{Calls: []ListedCall{}}}
+	l := &callLister{Source: s, CallQuery: q, page: &CallPage{Calls: []ListedCall{}}, chosen: chosen}
 	if q.Phone != "" {
 		var ok bool
 		if l.number, ok = correlate.ParseNumber(q.Phone, &s.Correlation); !ok {
@@ -88,6 +95,7 @@ type callLister struct {
 	CallQuery
 	number correlate.Number
 	page   *CallPage
+	chosen func(*outbox.Entry, *FinishedCall)
 }
 
 // open lists the open calls. They are in memory: there is one page.
@@ -230,8 +238,14 @@ func (l *callLister) add(entry *outbox.Entry) {
 		return
 	}
 	c, err := l.finished(entry)
+	if err != nil {
+		l.page.unreadable++
+	}
 	if err != nil || !l.matches(c) {
 		return
+	}
+	if l.chosen != nil {
+		l.chosen(entry, c)
 	}
 	listed := ListedCall{CallLine: lineOf(c)}
 	if l.Records {

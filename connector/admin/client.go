@@ -49,6 +49,12 @@ func (c *Client) Erase(ctx context.Context, o EraseOrder) (*Erasure, error) {
 	return e, c.post(ctx, "/v1/erase", o, e)
 }
 
+// Backfill has a part of a backfill done.
+func (c *Client) Backfill(ctx context.Context, o BackfillOrder) (*Backfill, error) {
+	b := new(Backfill)
+	return b, c.post(ctx, "/v1/backfill", o, b)
+}
+
 // Calls asks for a page of the list of calls.
 func (c *Client) Calls(ctx context.Context, q CallQuery) (*CallPage, error) {
 	p := new(CallPage)

@@ -71,6 +71,17 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 		}
 		return done, err
 	})
+	handle("POST /v1/backfill", func(r *http.Request) (any, error) {
+		var o BackfillOrder
+		if err := readOrder(r, &o); err != nil {
+			return nil, err
+		}
+		done, err := s.Backfill(r.Context(), o)
+		if err == nil && o.Do && done.Calls > 0 {
+			log.Info("stored calls were given to a destination by a person", "destination", o.To, "calls", done.Calls)
+		}
+		return done, err
+	})
 	handle("GET /v1/agents", func(r *http.Request) (any, error) { return s.Agents(r.Context()) })
 	handle("GET /v1/queues", func(r *http.Request) (any, error) {
 		days, err := strconv.Atoi(r.URL.Query().Get("days"))
