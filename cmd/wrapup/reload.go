@@ -27,6 +27,7 @@ type parts struct {
 	clock      finish.Clock
 	engine     *finish.Engine
 	receiver   *intake.Receiver
+	watch      *intake.Watch
 	quarantine *intake.Quarantine
 	pair       *pairs
 	tables     *configs.Tables
@@ -318,6 +319,6 @@ func (d *daemon) adminHandler() http.Handler {
 	asked.Test = p.trials.tester(d.config, p.fleet.all(), d.log)
 	asked.Quarantine, asked.Intake, asked.LookNow = p.quarantine, p.receiver, p.engine.LookNow
 	asked.Reload, asked.LastReload, asked.Self = d.reload, d.last.get, d.self
-	asked.NoRoom = p.room.check
+	asked.NoRoom, asked.Watch = p.room.check, p.watch
 	return admin.Handler(asked, d.log)
 }

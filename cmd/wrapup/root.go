@@ -49,6 +49,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
   wrapup deliveries list           what is waiting, dead, or parked? (and show, retry, drop)
   wrapup destinations              who is paused, and why? (and test, pause, resume)
   wrapup sources                   what has the dialer posted, and who was refused?
+  wrapup events --follow           what comes from the dialer, as it comes
   wrapup quarantine list           what was posted and not understood? (and show, retry, drop)
   wrapup audit                     is every finished call accounted for?
   wrapup backup FILE               a copy of the store, while the daemon runs
@@ -63,7 +64,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
 		return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.PersistentFlags().StringVar(&a.config, "config", a.env("WRAPUP_CONFIG", defaultConfig), "the configuration `file`")
-	root.AddCommand(a.serve(), a.reload(), a.demo(), a.check(), a.status(), a.why(), a.calls(), a.export(), a.backfill(), a.erase(), a.deliveries(), a.destinations(), a.audit(), a.backup(), a.quarantine(), a.sources(), a.agents(), a.queues(), a.simulate(), a.mappings(), a.preview(), a.bench(), a.version())
+	root.AddCommand(a.serve(), a.reload(), a.demo(), a.check(), a.status(), a.why(), a.calls(), a.export(), a.backfill(), a.erase(), a.deliveries(), a.destinations(), a.audit(), a.backup(), a.quarantine(), a.sources(), a.events(), a.agents(), a.queues(), a.simulate(), a.mappings(), a.preview(), a.bench(), a.version())
 	return root
 }
 

@@ -175,11 +175,7 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader, in
 	}
 	defer func() { _ = resp.Body.Close() }() // only read
 	if resp.StatusCode != http.StatusOK {
-		var refused struct{ Error string }
-		if err := json.NewDecoder(resp.Body).Decode(&refused); err != nil || refused.Error == "" {
-			return fmt.Errorf("the daemon answered %s", resp.Status)
-		}
-		return fmt.Errorf("the daemon answered: %s", refused.Error)
+		return refusedBy(resp)
 	}
 	if into == nil {
 		return nil
@@ -189,3 +185,17 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader, in
 	}
 	return nil
 }
+
+// refusedBy gives what the daemon says against a request.
+func refusedBy(resp *http.Response) error {
+	var refused struct{ Error string }
+	if err := json.NewDecoder(resp.Body).Decode(&refused); err != nil || refused.Error == "" {
+		return fmt.Errorf("the daemon answered %s", resp.Status)
+	}
+	return RefusedError(refused.Error)
+}
+
+// RefusedError is what the daemon says against a request: to ask again is of no use.
+type RefusedError string
+
+func (r RefusedError) Error() string { return "the daemon answered: " + string(r) }

@@ -141,6 +141,7 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 	})
 	s.handleReload(handle)
 	s.handleStatus(handle)
+	mux.HandleFunc("POST /v1/events", s.serveEvents)
 	mux.HandleFunc("GET /v1/backup", s.serveBackup(log))
 	handle("GET /v1/intake", func(r *http.Request) (any, error) { return s.IntakeStatus(r.Context()) })
 	handle("POST /v1/quarantine/list", func(r *http.Request) (any, error) { // a GET's query is too short for many IDs

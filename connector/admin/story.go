@@ -75,6 +75,8 @@ type Source struct {
 	Quarantine Quarantine
 	// Intake is what takes the dialer's posts; nil where no daemon runs.
 	Intake Intake
+	// Watch remembers what came last; nil where no daemon runs.
+	Watch Watch
 	// Reload reads the configuration again, LastReload tells of the last time; nil where no daemon runs.
 	Reload     func(ctx context.Context) connector.Reload
 	LastReload func() connector.Reload
