@@ -320,5 +320,6 @@ func (d *daemon) adminHandler() http.Handler {
 	asked.Quarantine, asked.Intake, asked.LookNow = p.quarantine, p.receiver, p.engine.LookNow
 	asked.Reload, asked.LastReload, asked.Self = d.reload, d.last.get, d.self
 	asked.NoRoom, asked.Watch = p.room.check, p.watch
+	asked.Mappings = runningMappings(d.config)
 	return admin.Handler(asked, d.log)
 }

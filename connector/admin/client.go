@@ -55,6 +55,12 @@ func (c *Client) Backfill(ctx context.Context, o BackfillOrder) (*Backfill, erro
 	return b, c.post(ctx, "/v1/backfill", o, b)
 }
 
+// Mappings asks by which mappings calls are delivered.
+func (c *Client) Mappings(ctx context.Context) (list []RunningMapping, err error) {
+	err = c.get(ctx, "/v1/mappings", &list)
+	return list, err
+}
+
 // Calls asks for a page of the list of calls.
 func (c *Client) Calls(ctx context.Context, q CallQuery) (*CallPage, error) {
 	p := new(CallPage)

@@ -82,6 +82,7 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 		}
 		return done, err
 	})
+	handle("GET /v1/mappings", func(*http.Request) (any, error) { return append([]RunningMapping{}, s.Mappings...), nil })
 	handle("GET /v1/agents", func(r *http.Request) (any, error) { return s.Agents(r.Context()) })
 	handle("GET /v1/queues", func(r *http.Request) (any, error) {
 		days, err := strconv.Atoi(r.URL.Query().Get("days"))

@@ -77,6 +77,8 @@ type Source struct {
 	Intake Intake
 	// Watch remembers what came last; nil where no daemon runs.
 	Watch Watch
+	// Mappings are those that a running daemon delivers by.
+	Mappings []RunningMapping
 	// Reload reads the configuration again, LastReload tells of the last time; nil where no daemon runs.
 	Reload     func(ctx context.Context) connector.Reload
 	LastReload func() connector.Reload
