@@ -119,9 +119,7 @@ that are not finished yet. What comes after the limit is shown with --after, as 
 				} else {
 					err = printCalls(c.OutOrStdout(), list)
 				}
-				if next != "" {
-					fmt.Fprintf(a.err, "There may be more: go on with the same command and --after %s\n", next)
-				}
+				goOn(a.err, next)
 				return err
 			})
 		},

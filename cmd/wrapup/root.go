@@ -55,6 +55,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
   wrapup backup FILE               a copy of the store, while the daemon runs
   wrapup agents, wrapup queues     what do the agents do now, and how do the queues do?
   wrapup mappings, wrapup preview  what is there to start from, and what would a mapping send?
+  wrapup completion bash|zsh|fish  have the shell complete all of this
   wrapup simulate                  post realistic traffic whose right outcome is known`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
@@ -65,6 +66,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
 	})
 	root.PersistentFlags().StringVar(&a.config, "config", a.env("WRAPUP_CONFIG", defaultConfig), "the configuration `file`")
 	root.AddCommand(a.serve(), a.reload(), a.demo(), a.check(), a.status(), a.why(), a.calls(), a.export(), a.backfill(), a.erase(), a.deliveries(), a.destinations(), a.audit(), a.backup(), a.quarantine(), a.sources(), a.events(), a.agents(), a.queues(), a.simulate(), a.mappings(), a.preview(), a.bench(), a.version())
+	a.complete(root)
 	return root
 }
 
