@@ -207,9 +207,11 @@ type Destination struct {
 	// person to decide, or sent again.
 	Ambiguous string `yaml:"ambiguous" default:"park" oneof:"park retry"`
 
-	// Compiled is the mapping as it was found at load, and MappingFile where: a file, or presets/NAME.yaml.
-	Compiled    *mappings.Mapping `yaml:"-"`
-	MappingFile string            `yaml:"-"`
+	// Compiled is the mapping as it was found at load, and MappingFile where: a file, or presets/NAME.yaml. MappingSource is its
+	// text, nil of the one that is built in.
+	Compiled      *mappings.Mapping `yaml:"-"`
+	MappingFile   string            `yaml:"-"`
+	MappingSource []byte            `yaml:"-"`
 	// Roots are the authorities that CA adds to; nil if it wasn't given.
 	Roots *x509.CertPool `yaml:"-"`
 }

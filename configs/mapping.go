@@ -83,7 +83,7 @@ func (l *loader) mapping(d *Destination, at, dir string, files []string) *mappin
 	if src == nil {
 		return nil
 	}
-	d.MappingFile = file
+	d.MappingFile, d.MappingSource = file, src
 	_, own := mappings.Compile(file, src, mappings.Options{Unbound: true, ReadFile: l.tableReader(dir)})
 	m, problems := mappings.Compile(file, src, opts)
 	for _, p := range problems {

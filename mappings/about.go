@@ -22,7 +22,7 @@ type About struct {
 const (
 	ProvenByReal = "real system"  // against the CRM itself
 	ProvenByFake = "strict fake"  // against a fake that enforces what the API's documentation demands
-	Experimental = "experimental" // against neither: try it before you rely on it
+	Experimental = "experimental" // against neither, or a fake that had to guess: try it before you rely on it
 )
 
 // about reads what people want to know.

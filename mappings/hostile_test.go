@@ -147,7 +147,10 @@ func shapes(t *testing.T, name string, m *Mapping, text string) []string {
 var shownAsHTML = []string{"hs_call_body", "description", "content"}
 
 // plainText names the mappings whose fields of those names are shown as plain text all the same.
-var plainText = []string{"odoo.yaml", "zoho.yaml", "salesforce.yaml", "bitrix24.yaml", "request-tracker", "dynamics-365"}
+var plainText = []string{
+	"odoo.yaml", "zoho.yaml", "salesforce.yaml", "bitrix24.yaml", "request-tracker", "dynamics-365",
+	"odoo", "odoo-json2", "espocrm", "suitecrm", "servicenow", "servicenow-callbacks", "jira-service-management", "jira-service-management-callbacks",
+}
 
 func bodyShape(t *testing.T, name string, r Request) string {
 	t.Helper()

@@ -23,18 +23,22 @@ func longTable(keys int) []byte {
 // TestLoadingGrowsWithTheFile holds a long file against a shorter one: eight times the keys may take about eight times as
 // long, and not sixty-four.
 func TestLoadingGrowsWithTheFile(t *testing.T) {
-	fastest := func(keys int) time.Duration {
-		src, best := longTable(keys), time.Hour
-		for range 3 {
-			begin := time.Now()
-			_, problems := Compile("long.yaml", src, Options{})
-			require.Empty(t, problems)
-			best = min(best, time.Since(begin))
-		}
-		return best
+	once := func(src []byte) time.Duration {
+		begin := time.Now()
+		_, problems := Compile("long.yaml", src, Options{})
+		require.Empty(t, problems)
+		return time.Since(begin)
 	}
-	short, long := fastest(2500), fastest(20_000)
-	assert.Less(t, float64(long)/float64(short), 32.0)
+	// The fastest of several rounds count, in turn: what else the machine does is not to count.
+	short, long := longTable(2500), longTable(20_000)
+	bestShort, bestLong := time.Hour, time.Hour
+	for range 10 {
+		bestShort, bestLong = min(bestShort, once(short)), min(bestLong, once(long))
+		if bestLong < 32*bestShort {
+			return
+		}
+	}
+	assert.Fail(t, "loading takes long", "%s for 2,500 keys, %s for 20,000", bestShort, bestLong)
 }
 
 func TestValuesAreBounded(t *testing.T) {

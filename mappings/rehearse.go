@@ -7,6 +7,19 @@ import "strings"
 // for example. The exchanges have a Judgement and no Answer. An error in them may come of a placeholder in a place that
 // only a real value fits in.
 func Rehearse(m *Mapping, c Call, found bool) (list []Exchange, end Call) {
+	return RehearseKnown(m, c, Known{Found: func(string) bool { return found }})
+}
+
+// Known is what is known of the answers of a rehearsal.
+type Known struct {
+	// Saved holds values that were saved of real answers, by name. What isn't in it is a placeholder.
+	Saved map[string]any
+	// Found says whether a lookup finds something.
+	Found func(step string) bool
+}
+
+// RehearseKnown is [Rehearse] with what is known of the answers.
+func RehearseKnown(m *Mapping, c Call, known Known) (list []Exchange, end Call) {
 	for range 1000 {
 		a, err := m.Next(c)
 		list = append(list, Exchange{Action: a, Err: err})
@@ -28,7 +41,7 @@ func Rehearse(m *Mapping, c Call, found bool) (list []Exchange, end Call) {
 			}
 			list[len(list)-1].Judgement = &Judgement{Verdict: VerdictDone}
 		default:
-			j := m.assume(c, a.Step, found)
+			j := m.assume(c, a.Step, known)
 			list[len(list)-1].Judgement = &j
 			c.Progress = j.Progress
 		}
@@ -45,23 +58,29 @@ func placeholder(name string) string {
 }
 
 // assume gives what the answer to a step means if it is as good as can be.
-func (m *Mapping) assume(c Call, name string, found bool) Judgement {
+func (m *Mapping) assume(c Call, name string, known Known) Judgement {
+	saved := func(name string) any {
+		if v, ok := known.Saved[name]; ok {
+			return v
+		}
+		return placeholder("saved." + name)
+	}
 	s := m.step(name)
 	j := &judging{m: m, s: s, c: c, in: m.scope(c)}
 	if items, each, err := s.items(j.in); err == nil && each {
 		j.items, j.item = len(items), c.Progress.itemsTried(name, len(items))
 	}
-	if s.found != nil && !found {
+	if s.found != nil && !known.Found(name) {
 		j.to.Verdict, j.to.NotFound = VerdictDone, true
 		j.missed()
 		return j.to
 	}
 	p := c.Progress.with(name)
 	if s.found != nil {
-		p = p.saving(name, placeholder("saved."+name))
+		p = p.saving(name, saved(name))
 	}
 	for _, v := range s.save {
-		value := any(placeholder("saved." + v.name))
+		value := saved(v.name)
 		if !readsAnswer(v.value) {
 			var err error
 			if value, err = v.value.render(j.in); err != nil {

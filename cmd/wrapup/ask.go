@@ -27,6 +27,7 @@ type asked interface {
 	Story(ctx context.Context, uuid string) (*admin.Story, error)
 	Why(ctx context.Context, q admin.WhyQuery) (*admin.Story, error)
 	Calls(ctx context.Context, q admin.CallQuery) (*admin.CallPage, error)
+	Backfill(ctx context.Context, o admin.BackfillOrder) (*admin.Backfill, error)
 	Deliveries(ctx context.Context, q admin.ListQuery) (*admin.Page, error)
 	DestinationStatus(ctx context.Context) ([]admin.DestinationStatus, error)
 	Days(ctx context.Context) ([]string, error)
@@ -100,6 +101,7 @@ func source(store *bolt.Store, live admin.Live, cfg *configs.Config, lanes map[s
 		Destinations: func() []string { return append(destinationNames(cfg), pastNames(cfg)...) },
 		Correlation:  settings(cfg),
 		QueueName:    func(queue string) string { return cfg.Queue(queue).Name },
+		Former:       formerNames(cfg),
 	}
 }
 
@@ -107,6 +109,17 @@ func destinationNames(cfg *configs.Config) []string {
 	names := make([]string, len(cfg.Destinations))
 	for i := range cfg.Destinations {
 		names[i] = cfg.Destinations[i].Name
+	}
+	return names
+}
+
+// formerNames gives the names that destinations had, by those that they have.
+func formerNames(cfg *configs.Config) map[string]string {
+	names := map[string]string{}
+	for i := range cfg.Destinations {
+		if d := &cfg.Destinations[i]; d.Was != "" {
+			names[d.Name] = d.Was
+		}
 	}
 	return names
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -21,7 +22,10 @@ type callFilters struct {
 	since, until, from, to string
 }
 
-func (f *callFilters) flags(c *cobra.Command) {
+func (f *callFilters) flags(c *cobra.Command) { f.flagsUntil(c, "to") }
+
+// flagsUntil is flags with another name for --to, which may be taken.
+func (f *callFilters) flagsUntil(c *cobra.Command, to string) {
 	c.Flags().StringVar(&f.query.Phone, "phone", "", "only calls with this `number`, in any format")
 	c.Flags().StringVar(&f.query.Agent, "agent", "", "only calls with this `agent`: username, sip id or login session")
 	c.Flags().StringVar(&f.query.Queue, "queue", "", "only calls of this `queue` (access number)")
@@ -31,9 +35,7 @@ func (f *callFilters) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.since, "since", "", "only calls finished at this `time` or later")
 	c.Flags().StringVar(&f.until, "until", "", "only calls finished before this `time`")
 	c.Flags().StringVar(&f.from, "from", "", "the same as --since")
-	c.Flags().StringVar(&f.to, "to", "", "the same as --until")
-	c.MarkFlagsMutuallyExclusive("since", "from")
-	c.MarkFlagsMutuallyExclusive("until", "to")
+	c.Flags().StringVar(&f.to, to, "", "the same as --until")
 	_ = c.RegisterFlagCompletionFunc("outcome", cobra.FixedCompletions(names(connector.Outcomes()), cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(names(admin.DeliveryStates()), cobra.ShellCompDirectiveNoFileComp))
 }
@@ -48,6 +50,9 @@ func names[T ~string](list []T) []string {
 
 func (f *callFilters) parse() (q admin.CallQuery, err error) {
 	q = f.query
+	if f.since != "" && f.from != "" || f.until != "" && f.to != "" {
+		return q, usageError{errors.New("--since and --from say the same, and so do --until and its other name: give one of them")}
+	}
 	for _, o := range f.outcomes {
 		if !slices.Contains(connector.Outcomes(), connector.Outcome(o)) {
 			return q, usageError{fmt.Errorf("--outcome %s: expected one of %v", o, connector.Outcomes())}
@@ -114,9 +119,7 @@ that are not finished yet. What comes after the limit is shown with --after, as 
 				} else {
 					err = printCalls(c.OutOrStdout(), list)
 				}
-				if next != "" {
-					fmt.Fprintf(a.err, "There may be more: go on with the same command and --after %s\n", next)
-				}
+				goOn(a.err, next)
 				return err
 			})
 		},

@@ -108,14 +108,15 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		d.log.Error("a part of the quarantine can't be read; it is left where it is", "error", err)
 	}
 	gate := intake.NewGate(listener, mostConnections(), clock.Wall, d.log)
-	receiver := d.receiver(admitted{store, space}, engine, clock, kept, gate)
+	watched := intake.NewWatch(d.started.Time())
+	receiver := d.receiver(admitted{store, space}, engine, clock, kept, gate, watched)
 	pair, err := keyPair(d.config, clock, d.log)
 	if err != nil {
 		return errors.Join(err, listener.Close(), socket.Close())
 	}
 
 	d.parts = parts{
-		store: store, clock: clock, engine: engine, receiver: receiver, quarantine: kept, pair: newPairs(pair), tables: configs.NewTables(d.config, nil, nil),
+		store: store, room: space, clock: clock, engine: engine, receiver: receiver, watch: watched, quarantine: kept, pair: newPairs(pair), tables: configs.NewTables(d.config, nil, nil),
 		trials: newTrials(),
 		fleet:  &fleet{start: func(l *lane) { l.stop = start(ctx, fail, l.Run) }},
 	}
@@ -135,7 +136,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	stopQuarantine := start(ctx, fail, kept.Run)
 	defer stopQuarantine()
 	d.parts.admin.use(d.adminHandler())
-	stopAdmin := d.serve(socket, &http.Server{Handler: &d.parts.admin, ReadHeaderTimeout: headerTime, MaxHeaderBytes: 64 << 10}, fail)
+	operations := &http.Server{Handler: &d.parts.admin, ReadHeaderTimeout: headerTime, MaxHeaderBytes: 64 << 10}
+	operations.RegisterOnShutdown(watched.Close)
+	stopAdmin := d.serve(socket, operations, fail)
 	defer stopAdmin()
 	defer d.parts.trials.end()
 	if public != nil {

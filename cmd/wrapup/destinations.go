@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -16,6 +17,10 @@ import (
 
 func (a *app) destinations() *cobra.Command {
 	format := output("text")
+	var (
+		paging      paging
+		destination string
+	)
 	c := &cobra.Command{
 		Use:   "destinations",
 		Short: "How the destinations are doing; test, pause and resume them",
@@ -32,18 +37,36 @@ wrapup destinations resume NAME.`,
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("%s has no command %q (see %[1]s --help)", c.CommandPath(), args[0])}
 			}
+			if err := paging.usage(); err != nil {
+				return err
+			}
 			return a.ask(c.Context(), func(ctx context.Context, s asked) error {
 				list, err := s.DestinationStatus(ctx)
 				if err != nil {
 					return err
 				}
-				if format == "json" {
-					return printJSON(c.OutOrStdout(), list)
+				if destination != "" {
+					list = slices.DeleteFunc(list, func(d admin.DestinationStatus) bool { return d.Destination != destination })
+					if len(list) == 0 {
+						return fmt.Errorf("--destination %s: there is none of that name", destination)
+					}
 				}
-				return printDestinationStatus(c.OutOrStdout(), list)
+				list, next, err := pageOf(&paging, list, func(d admin.DestinationStatus) string { return d.Destination })
+				if err != nil {
+					return err
+				}
+				if format == "json" {
+					err = printJSON(c.OutOrStdout(), list)
+				} else {
+					err = printDestinationStatus(c.OutOrStdout(), list)
+				}
+				goOn(a.err, next)
+				return err
 			})
 		},
 	}
+	c.Flags().StringVar(&destination, "destination", "", "only this `destination`")
+	paging.flags(c)
 	c.Flags().VarP(&format, "output", "o", "text or json")
 	c.AddCommand(a.destinationsTest(), a.destinationsPause(), a.destinationsResume())
 	return c

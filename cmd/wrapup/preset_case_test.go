@@ -32,6 +32,8 @@ type presetCase struct {
 	closer string
 	// newContact says that a number that nobody has gets a contact of its own.
 	newContact bool
+	// unlinked says why calls are linked with nobody, "" if they are linked with contacts.
+	unlinked string
 	// start and talk are how exact the two times are; 0 is a second, and never says that there is no place for it.
 	start, talk time.Duration
 	// delay is how long the mapping itself holds a call (wait).
@@ -62,12 +64,23 @@ type presetBreak struct {
 func presetCases() []presetCase {
 	return slices.Concat(
 		bitrix24Cases(),
+		dolibarrCases(),
 		dynamicsCases(),
+		espocrmCases(),
 		freshdeskCases(),
+		glpiCases(),
 		hubspotCases(),
+		jiraCases(),
 		kommoCases(),
+		odooCases(),
+		osticketCases(),
 		pipedriveCases(),
+		redmineCases(),
 		salesforceCases(),
+		servicenowCases(),
+		suitecrmCases(),
+		vtigerCases(),
+		zammadCases(),
 		zendeskCases(),
 		zohoCases(),
 	)

@@ -114,6 +114,9 @@ func (r *presetRun) entry(call *connector.Record) *targettest.Entry {
 // contact says whether an entry is linked with whom it should be, if so many have the number.
 func (r *presetRun) contact(e *targettest.Entry, known []string) {
 	switch {
+	case r.c.unlinked != "" && e.Contact != "":
+		r.fail("linked with %q, though %s", e.Contact, r.c.unlinked)
+	case r.c.unlinked != "":
 	case len(known) == 1 && e.Contact != known[0]:
 		r.fail("one contact: linked with %q, not with %s", e.Contact, known[0])
 	case len(known) > 1 && e.Contact != "" && strings.Contains(" "+strings.Join(known, " ")+" ", " "+e.Contact+" "):
@@ -234,6 +237,28 @@ func (r *presetRun) lost(n, entries int) {
 		r.fields(e, call)
 	}
 	r.clean()
+}
+
+// otherList is an API that doesn't obey the filter of the search that is asked after a lost answer, and lists what is there:
+// that is no proof that the call isn't, and it must be said in these words.
+func otherList(path string, list any, says string) presetScenario {
+	return presetScenario{"a filter that isn't obeyed", func(r *presetRun) {
+		for i, route := range r.fake.API.Routes {
+			if route.Method == "GET" && route.Path == path {
+				r.fake.API.Routes[i].Do = func(*targettest.Fake, *targettest.Request) targettest.Reply {
+					return targettest.Reply{Status: 200, Body: list}
+				}
+			}
+		}
+		r.fake.Lose(1)
+		call := r.call(r.c.usual())
+		r.finish(call)
+		r.wait(2 * time.Hour)
+		if d := r.delivery(call); d.State != connector.DeliveryDead || !strings.Contains(d.Reason, says) {
+			r.fail("it is %s, and not with the words %q: %s", d.State, says, d.Reason)
+		}
+		r.entry(call)
+	}, false, false}
 }
 
 func expiredCredential(r *presetRun) {

@@ -32,6 +32,10 @@ type previewing struct {
 	dir, url              string
 	params, changes       []string
 	nothingFound, update  bool
+	// against is how many of the last calls are rendered by the running mapping and the edited one; 0 is none.
+	against int
+	// known is what is known of the answers; nil where none of them is.
+	known *mappings.Known
 }
 
 func (a *app) preview() *cobra.Command {
@@ -54,15 +58,27 @@ Without --answers each request is assumed to succeed and each lookup to find som
 --update shows after that what is sent for a later revision of the call: with --call the last that there was, else one in
 which a recording has come, or what --change says.
 
-It exits with 1 if a request can't be made for this call.`,
+--against N takes the last N calls that were finished, renders each by the mapping that the daemon runs and by the edited
+one, and shows what would change: for all destinations whose mapping was edited since the daemon has read it, or for one
+with --destination; then --mapping can name another file that is to take its place. Both are bound to the destination as
+wrapup.yaml has it now, and read the tables as they are now. Nothing is asked of a CRM: what lookups and steps have saved
+when the call was delivered is taken as the answer; what was never asked, such as a new lookup, can't be known and is
+assumed as said above.
+
+It exits with 1 if a request can't be made for this call, of --against: by the edited mapping alone.`,
 		Example: `  wrapup preview --mapping hubspot
   wrapup preview --mapping ./desk.yaml --param group=7 --answers answers.yaml
   wrapup preview --mapping hubspot --change outcome=abandoned --change agent=null
-  wrapup preview --destination crm --call 5c6f5869-752d-46fd-8ac0-797f83222279`,
+  wrapup preview --destination crm --call 5c6f5869-752d-46fd-8ac0-797f83222279
+  wrapup preview --against 100
+  wrapup preview --against 50 --destination crm --mapping ./new-desk.yaml`,
 		Args: args(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := p.usage(); err != nil {
 				return usageError{err}
+			}
+			if c.Flags().Changed("against") {
+				return a.previewAgainst(c, p, format == "json")
 			}
 			shown, err := a.previewed(c.Context(), p)
 			if err != nil {
@@ -94,6 +110,7 @@ It exits with 1 if a request can't be made for this call.`,
 	f.StringArrayVar(&p.params, "param", nil, "a parameter of the mapping, as `name=value`; may be repeated")
 	f.BoolVar(&p.update, "update", false, "also what is sent for a later revision")
 	f.StringArrayVar(&p.changes, "change", nil, "what differs in the later revision, as `field=value`; may be repeated, implies --update")
+	f.IntVar(&p.against, "against", 0, "compare the running and the edited mapping by the last so `many` calls")
 	f.StringVar(&p.url, "url", "", "the `address` of the API, if the mapping has none or another one")
 	f.StringVar(&p.dir, "mappings-dir", "", "the `folder` of your own mappings; otherwise the one that the configuration names")
 	f.VarP(&format, "output", "o", "text or json")
@@ -102,12 +119,20 @@ It exits with 1 if a request can't be made for this call.`,
 
 func (p previewing) usage() error {
 	switch {
+	case p.answers != "" && p.nothingFound:
+		return errors.New("--nothing-found is for previews without --answers")
+	case p.against < 0 || p.against > mostAgainst:
+		return fmt.Errorf("--against %d: expected 1 to %d", p.against, mostAgainst)
+	case p.against > 0 && (p.record+p.call+p.url+p.dir != "" || len(p.params)+len(p.changes) > 0 || p.update):
+		return errors.New("--against takes real calls and the destinations' settings: it goes with --destination, --mapping, --answers and --nothing-found alone")
+	case p.against > 0 && p.mapping != "" && p.destination == "":
+		return errors.New("--against with --mapping needs the --destination that the mapping is for")
+	case p.against > 0:
+		return nil
 	case (p.mapping == "") == (p.destination == ""):
 		return errors.New("preview takes either --mapping or --destination (see wrapup preview --help)")
 	case p.record != "" && p.call != "":
 		return errors.New("preview takes either --record or --call")
-	case p.answers != "" && p.nothingFound:
-		return errors.New("--nothing-found is for previews without --answers")
 	case p.destination != "" && (p.url != "" || len(p.params) > 0 || p.dir != ""):
 		return errors.New("--url, --param and --mappings-dir go with --mapping: a destination has its own")
 	}
@@ -175,6 +200,9 @@ func (a *app) previewed(ctx context.Context, p previewing) (*preview, error) {
 
 // play plays one revision, with the answers or, if there is no file of them, with what is assumed.
 func (p previewing) play(m *bound, call mappings.Call, answers []mappings.Answer) (list []mappings.Exchange, end mappings.Call) {
+	if p.answers == "" && p.known != nil {
+		return mappings.RehearseKnown(m.Mapping, call, *p.known)
+	}
 	if p.answers == "" {
 		return mappings.Rehearse(m.Mapping, call, !p.nothingFound)
 	}

@@ -345,16 +345,7 @@ func (s *shown) print(b *strings.Builder) {
 		}
 		b.WriteString(s.Repeat + ")\n")
 	}
-	fmt.Fprintf(b, "   %s %s\n", s.Method, printable(s.URL))
-	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
-		fmt.Fprintf(b, "   %s: %s\n", name, printable(strings.Join(s.Headers[name], ", ")))
-	}
-	if text := bodyText(s.Body); text != "" {
-		b.WriteString("\n")
-		for line := range strings.SplitSeq(text, "\n") {
-			b.WriteString("   " + printable(line) + "\n")
-		}
-	}
+	s.printRequest(b)
 	if s.Kind == "auth" {
 		return
 	}
@@ -384,5 +375,19 @@ func (s *shown) print(b *strings.Builder) {
 	}
 	if s.Saved != nil {
 		fmt.Fprintf(b, "   saved   %s\n", printable(string(s.Saved)))
+	}
+}
+
+// printRequest writes what would be sent.
+func (s *shown) printRequest(b *strings.Builder) {
+	fmt.Fprintf(b, "   %s %s\n", s.Method, printable(s.URL))
+	for _, name := range slices.Sorted(maps.Keys(s.Headers)) {
+		fmt.Fprintf(b, "   %s: %s\n", name, printable(strings.Join(s.Headers[name], ", ")))
+	}
+	if text := bodyText(s.Body); text != "" {
+		b.WriteString("\n")
+		for line := range strings.SplitSeq(text, "\n") {
+			b.WriteString("   " + printable(line) + "\n")
+		}
 	}
 }

@@ -75,7 +75,10 @@ func allQuarantined(ctx context.Context, s asked, q connector.QuarantineQuery) (
 }
 
 func (a *app) quarantineList() *cobra.Command {
-	var f quarantineFilters
+	var (
+		f      quarantineFilters
+		paging paging
+	)
 	format := output("text")
 	c := &cobra.Command{
 		Use:     "list",
@@ -85,6 +88,9 @@ func (a *app) quarantineList() *cobra.Command {
 		Args:    args(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			q, _, err := f.parse()
+			if err == nil {
+				err = paging.usage()
+			}
 			if err != nil {
 				return err
 			}
@@ -93,14 +99,22 @@ func (a *app) quarantineList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if format == "json" {
-					return printJSON(c.OutOrStdout(), page)
+				page.Quarantined, page.Next, err = pageOf(&paging, page.Quarantined, func(k connector.Quarantined) string { return k.ID })
+				if err != nil {
+					return err
 				}
-				return printQuarantine(c.OutOrStdout(), page)
+				if format == "json" {
+					err = printJSON(c.OutOrStdout(), page)
+				} else {
+					err = printQuarantine(c.OutOrStdout(), page)
+				}
+				goOn(a.err, page.Next)
+				return err
 			})
 		},
 	}
 	f.flags(c, "reason")
+	paging.flags(c)
 	c.Flags().VarP(&format, "output", "o", "text or json")
 	return c
 }

@@ -19,10 +19,10 @@ import (
 )
 
 // receiver makes the handler of the dialer's posts.
-func (d *daemon) receiver(store intake.Store, engine *finish.Engine, clock finish.Clock, kept *intake.Quarantine, gate *intake.Gate) *intake.Receiver {
+func (d *daemon) receiver(store intake.Store, engine *finish.Engine, clock finish.Clock, kept *intake.Quarantine, gate *intake.Gate, watch *intake.Watch) *intake.Receiver {
 	return intake.New(intake.Options{
 		Sources: sources(d.config), Store: store, Observe: engine.Observe, Now: clock.Wall, Logger: d.log,
-		Trusted: prefixes(d.config.TrustedProxies), Quarantine: kept, Gate: gate,
+		Trusted: prefixes(d.config.TrustedProxies), Quarantine: kept, Gate: gate, Watch: watch,
 	})
 }
 

@@ -23,9 +23,11 @@ import (
 // parts are what a reload changes of a daemon that runs.
 type parts struct {
 	store      *bolt.Store
+	room       *room
 	clock      finish.Clock
 	engine     *finish.Engine
 	receiver   *intake.Receiver
+	watch      *intake.Watch
 	quarantine *intake.Quarantine
 	pair       *pairs
 	tables     *configs.Tables
@@ -317,5 +319,7 @@ func (d *daemon) adminHandler() http.Handler {
 	asked.Test = p.trials.tester(d.config, p.fleet.all(), d.log)
 	asked.Quarantine, asked.Intake, asked.LookNow = p.quarantine, p.receiver, p.engine.LookNow
 	asked.Reload, asked.LastReload, asked.Self = d.reload, d.last.get, d.self
+	asked.NoRoom, asked.Watch = p.room.check, p.watch
+	asked.Mappings = runningMappings(d.config)
 	return admin.Handler(asked, d.log)
 }

@@ -44,15 +44,18 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
   wrapup status                    how is all of it doing, and does anything need a person?
   wrapup why UUID|PHONE|CRM-ID     what became of this call?
   wrapup calls, wrapup export      which calls were there? (by number, agent, queue, outcome, time; as CSV or JSON lines)
+  wrapup backfill --to DESTINATION send stored calls of a time range to a destination
   wrapup erase --phone NUMBER      take a number out of all that is kept
   wrapup deliveries list           what is waiting, dead, or parked? (and show, retry, drop)
   wrapup destinations              who is paused, and why? (and test, pause, resume)
   wrapup sources                   what has the dialer posted, and who was refused?
+  wrapup events --follow           what comes from the dialer, as it comes
   wrapup quarantine list           what was posted and not understood? (and show, retry, drop)
   wrapup audit                     is every finished call accounted for?
   wrapup backup FILE               a copy of the store, while the daemon runs
   wrapup agents, wrapup queues     what do the agents do now, and how do the queues do?
   wrapup mappings, wrapup preview  what is there to start from, and what would a mapping send?
+  wrapup completion bash|zsh|fish  have the shell complete all of this
   wrapup simulate                  post realistic traffic whose right outcome is known`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
@@ -62,7 +65,8 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
 		return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.PersistentFlags().StringVar(&a.config, "config", a.env("WRAPUP_CONFIG", defaultConfig), "the configuration `file`")
-	root.AddCommand(a.serve(), a.reload(), a.demo(), a.check(), a.status(), a.why(), a.calls(), a.export(), a.erase(), a.deliveries(), a.destinations(), a.audit(), a.backup(), a.quarantine(), a.sources(), a.agents(), a.queues(), a.simulate(), a.mappings(), a.preview(), a.bench(), a.version())
+	root.AddCommand(a.serve(), a.reload(), a.demo(), a.check(), a.status(), a.why(), a.calls(), a.export(), a.backfill(), a.erase(), a.deliveries(), a.destinations(), a.audit(), a.backup(), a.quarantine(), a.sources(), a.events(), a.agents(), a.queues(), a.simulate(), a.mappings(), a.preview(), a.bench(), a.version())
+	a.complete(root)
 	return root
 }
 

@@ -1,10 +1,12 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,14 +52,21 @@ type CallPage struct {
 	Next  string       `json:"next,omitempty"`
 	// Read is how many calls were looked at.
 	Read int `json:"read"`
+
+	unreadable int
 }
 
 // Calls lists finished calls, the newest first, or those that are open.
 func (s Source) Calls(ctx context.Context, q CallQuery) (*CallPage, error) {
+	return s.calls(ctx, q, nil)
+}
+
+// calls is Calls; chosen, unless it is nil, is called with each finished call of the page.
+func (s Source) calls(ctx context.Context, q CallQuery, chosen func(*outbox.Entry, *FinishedCall)) (*CallPage, error) {
 	if q.Limit < 1 || q.Limit > maxLimit {
 		q.Limit = maxLimit
 	}
-	l := &callLister{Source: s, CallQuery: q, page: &CallPage{Calls: []ListedCall{}}}
+	l := &callLister{Source: s, CallQuery: q, page: &CallPage{Calls: []ListedCall{}}, chosen: chosen}
 	if q.Phone != "" {
 		var ok bool
 		if l.number, ok = correlate.ParseNumber(q.Phone, &s.Correlation); !ok {
@@ -88,10 +97,21 @@ type callLister struct {
 	CallQuery
 	number correlate.Number
 	page   *CallPage
+	chosen func(*outbox.Entry, *FinishedCall)
 }
 
-// open lists the open calls. They are in memory: there is one page.
+// open lists the open calls, which are in memory.
 func (l *callLister) open(ctx context.Context) error {
+	var after CallLine
+	if l.After != "" {
+		at, uuid, ok := strings.Cut(l.After, "/")
+		micros, err := strconv.ParseInt(at, 10, 64)
+		if err != nil || !ok {
+			return badRequest(fmt.Sprintf("after %q: expected what a list gave", l.After))
+		}
+		after.OccurredAt, after.UUID = connector.Time(micros), uuid
+	}
+	order := func(a, b CallLine) int { return cmp.Or(newestFirst(a, b), cmp.Compare(a.UUID, b.UUID)) }
 	calls, err := l.Live.OpenCalls(ctx, nil)
 	if err != nil {
 		return err
@@ -100,13 +120,19 @@ func (l *callLister) open(ctx context.Context) error {
 	for i := range calls {
 		line := l.openLine(&calls[i])
 		if (l.Phone == "" || l.number.OneOf(phonesOf(calls[i].Pending))) && (l.Agent == "" || string(line.Agent) == l.Agent) &&
-			(l.Queue == "" || string(line.Queue) == l.Queue) && (len(l.Outcomes) == 0 || slices.Contains(l.Outcomes, line.Outcome)) {
+			(l.Queue == "" || string(line.Queue) == l.Queue) && (len(l.Outcomes) == 0 || slices.Contains(l.Outcomes, line.Outcome)) &&
+			(l.After == "" || order(line, after) > 0) {
 			lines = append(lines, line)
 		}
 	}
-	slices.SortStableFunc(lines, newestFirst)
+	slices.SortFunc(lines, order)
 	l.page.Read = len(calls)
-	for i := range lines[:min(len(lines), l.Limit)] {
+	if len(lines) > l.Limit {
+		lines = lines[:l.Limit]
+		last := lines[len(lines)-1]
+		l.page.Next = fmt.Sprintf("%d/%s", int64(last.OccurredAt), last.UUID)
+	}
+	for i := range lines {
 		l.page.Calls = append(l.page.Calls, ListedCall{CallLine: lines[i]})
 	}
 	return nil
@@ -230,8 +256,14 @@ func (l *callLister) add(entry *outbox.Entry) {
 		return
 	}
 	c, err := l.finished(entry)
+	if err != nil {
+		l.page.unreadable++
+	}
 	if err != nil || !l.matches(c) {
 		return
+	}
+	if l.chosen != nil {
+		l.chosen(entry, c)
 	}
 	listed := ListedCall{CallLine: lineOf(c)}
 	if l.Records {

@@ -49,6 +49,18 @@ func (c *Client) Erase(ctx context.Context, o EraseOrder) (*Erasure, error) {
 	return e, c.post(ctx, "/v1/erase", o, e)
 }
 
+// Backfill has a part of a backfill done.
+func (c *Client) Backfill(ctx context.Context, o BackfillOrder) (*Backfill, error) {
+	b := new(Backfill)
+	return b, c.post(ctx, "/v1/backfill", o, b)
+}
+
+// Mappings asks by which mappings calls are delivered.
+func (c *Client) Mappings(ctx context.Context) (list []RunningMapping, err error) {
+	err = c.get(ctx, "/v1/mappings", &list)
+	return list, err
+}
+
 // Calls asks for a page of the list of calls.
 func (c *Client) Calls(ctx context.Context, q CallQuery) (*CallPage, error) {
 	p := new(CallPage)
@@ -169,11 +181,7 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader, in
 	}
 	defer func() { _ = resp.Body.Close() }() // only read
 	if resp.StatusCode != http.StatusOK {
-		var refused struct{ Error string }
-		if err := json.NewDecoder(resp.Body).Decode(&refused); err != nil || refused.Error == "" {
-			return fmt.Errorf("the daemon answered %s", resp.Status)
-		}
-		return fmt.Errorf("the daemon answered: %s", refused.Error)
+		return refusedBy(resp)
 	}
 	if into == nil {
 		return nil
@@ -183,3 +191,17 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader, in
 	}
 	return nil
 }
+
+// refusedBy gives what the daemon says against a request.
+func refusedBy(resp *http.Response) error {
+	var refused struct{ Error string }
+	if err := json.NewDecoder(resp.Body).Decode(&refused); err != nil || refused.Error == "" {
+		return fmt.Errorf("the daemon answered %s", resp.Status)
+	}
+	return RefusedError(refused.Error)
+}
+
+// RefusedError is what the daemon says against a request: to ask again is of no use.
+type RefusedError string
+
+func (r RefusedError) Error() string { return "the daemon answered: " + string(r) }

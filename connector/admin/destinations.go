@@ -205,3 +205,12 @@ func (s Source) laneOf(destination string) (Lane, error) {
 	}
 	return lane, nil
 }
+
+// RunningMapping is the mapping that a destination's calls are delivered by.
+type RunningMapping struct {
+	Destination string `json:"destination"`
+	// Stamp names the mapping and a part of its text's checksum, as attempts have it.
+	Stamp string `json:"stamp"`
+	// Text is that of its file as it was when it was taken into use; empty of the one that is built in.
+	Text string `json:"text"`
+}

@@ -137,6 +137,9 @@ func (e *eraser) unfinished(ctx context.Context) error {
 			}
 		}
 	}
+	if e.do && e.Watch != nil {
+		e.Watch.Forget(e.number.Is)
+	}
 	days, err := e.Store.Days(ctx)
 	if err == nil && len(days) > 0 {
 		e.page.Next = days[0].String() + "/0"

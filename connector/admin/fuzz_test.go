@@ -24,9 +24,10 @@ func FuzzRequest(f *testing.F) {
 		f.Add("GET", path, "")
 	}
 	for _, order := range []string{`{"deliveries":[{"destination":"crm","task":"w00112233445566778899aabbccddeeff.1.2.3"}],"reason":"x"}`, `{"deliveries":null,"parked":true}`,
-		`{"destination":"crm","reason":"x"}`, `{"ids":["x"],"reason":"x"}`, `{"ids":null,"limit":-1,"after":"x","since":"2026-05-01T00:00:00Z"}`, `{"x":1}`, `[`} {
+		`{"destination":"crm","reason":"x"}`, `{"ids":["x"],"reason":"x"}`, `{"ids":null,"limit":-1,"after":"x","since":"2026-05-01T00:00:00Z"}`, `{"to":"crm","calls":{"phone":"+62812345613","outcomes":["busy"]},"do":true}`, `{"to":"nobody"}`, `{"to":"crm","calls":{"open":true}}`,
+		`{"x":1}`, `[`} {
 		for _, path := range []string{"/v1/deliveries/retry", "/v1/deliveries/drop", "/v1/destinations/pause", "/v1/destinations/resume", "/v1/quarantine/list",
-			"/v1/quarantine/retry", "/v1/quarantine/drop"} {
+			"/v1/quarantine/retry", "/v1/quarantine/drop", "/v1/backfill"} {
 			f.Add("POST", path, order)
 		}
 	}

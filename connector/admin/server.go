@@ -71,6 +71,18 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 		}
 		return done, err
 	})
+	handle("POST /v1/backfill", func(r *http.Request) (any, error) {
+		var o BackfillOrder
+		if err := readOrder(r, &o); err != nil {
+			return nil, err
+		}
+		done, err := s.Backfill(r.Context(), o)
+		if err == nil && o.Do && done.Calls > 0 {
+			log.Info("stored calls were given to a destination by a person", "destination", o.To, "calls", done.Calls)
+		}
+		return done, err
+	})
+	handle("GET /v1/mappings", func(*http.Request) (any, error) { return append([]RunningMapping{}, s.Mappings...), nil })
 	handle("GET /v1/agents", func(r *http.Request) (any, error) { return s.Agents(r.Context()) })
 	handle("GET /v1/queues", func(r *http.Request) (any, error) {
 		days, err := strconv.Atoi(r.URL.Query().Get("days"))
@@ -130,6 +142,7 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 	})
 	s.handleReload(handle)
 	s.handleStatus(handle)
+	mux.HandleFunc("POST /v1/events", s.serveEvents)
 	mux.HandleFunc("GET /v1/backup", s.serveBackup(log))
 	handle("GET /v1/intake", func(r *http.Request) (any, error) { return s.IntakeStatus(r.Context()) })
 	handle("POST /v1/quarantine/list", func(r *http.Request) (any, error) { // a GET's query is too short for many IDs

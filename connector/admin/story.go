@@ -63,6 +63,10 @@ type Source struct {
 	Live  Live
 	// Destinations names the destinations that are configured now.
 	Destinations func() []string
+	// Former has the name that a destination had before, by the one that it has now.
+	Former map[string]string
+	// NoRoom says why nothing may be added to the store, "" if it may; nil never says so.
+	NoRoom func() string
 	// Lanes are the destinations' lanes; nil where no daemon runs, and then nothing can be changed.
 	Lanes map[string]Lane
 	// Test tries a destination out; nil where nobody can.
@@ -71,6 +75,10 @@ type Source struct {
 	Quarantine Quarantine
 	// Intake is what takes the dialer's posts; nil where no daemon runs.
 	Intake Intake
+	// Watch remembers what came last; nil where no daemon runs.
+	Watch Watch
+	// Mappings are those that a running daemon delivers by.
+	Mappings []RunningMapping
 	// Reload reads the configuration again, LastReload tells of the last time; nil where no daemon runs.
 	Reload     func(ctx context.Context) connector.Reload
 	LastReload func() connector.Reload

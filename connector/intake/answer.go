@@ -35,6 +35,8 @@ type refusal struct {
 	last bool
 	// kept says that all of it that wasn't stored is in quarantine.
 	kept bool
+	// noted says that those who watch know of it.
+	noted bool
 	// logged says that it is in the log already, as lost.
 	logged bool
 }

@@ -59,7 +59,13 @@ func (r *Receiver) keep(ctx context.Context, source string, events []connector.E
 			r.observe(e.tx.Group, e.arrival)
 		}
 	}
-	return r.tally(source, events, outcome)
+	done, no := r.tally(source, events, outcome)
+	reason := ""
+	if no != nil {
+		no.noted, reason = true, no.text
+	}
+	r.noteEvents(source, events, outcome, reason)
+	return done, no
 }
 
 // entries gives the commits that store the events, one for each group of each event.

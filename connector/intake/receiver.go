@@ -69,6 +69,8 @@ type Options struct {
 	Trusted []netip.Prefix
 	// Quarantine keeps what can't be understood; if it is nil, nothing does.
 	Quarantine *Quarantine
+	// Watch is told of all that comes; it may be nil.
+	Watch *Watch
 	// Gate that the connections come by; it may be nil.
 	Gate *Gate
 	// MaxBody is the largest body that is read, in bytes; 0 is 1 MiB.
@@ -87,6 +89,7 @@ type Receiver struct {
 	bodies  *semaphore.Weighted
 	counts  *tally
 	gate    *Gate
+	watch   *Watch // may be nil
 	// quarantine may be nil.
 	quarantine *Quarantine
 	// Three logs, so that a flood of strangers can't crowd out what the dialer posts: that is all there is left of an event
@@ -118,6 +121,7 @@ func New(o Options) *Receiver {
 		bodies:  semaphore.NewWeighted(max(maxBodies, o.MaxBody)),
 		counts:  newTally(o.Sources, o.Now()),
 		gate:    o.Gate,
+		watch:   o.Watch,
 
 		quarantine: o.Quarantine,
 
@@ -181,6 +185,10 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		from = peerOf(req.RemoteAddr)
 	}
 	r.counts.refuse(from, no.source, no.reason(), r.now())
+	if !no.noted {
+		r.watch.note(connector.Received{At: connector.TimeOf(r.now()), Result: connector.ReceivedRefused, Source: no.source,
+			Sender: senderText(network(from)), Reason: no.reason()})
+	}
 	if !no.logged || len(no.reasons) > 0 {
 		r.logRefusal(no, req.RemoteAddr, from)
 	}
@@ -254,11 +262,18 @@ func (r *Receiver) take(w http.ResponseWriter, req *http.Request, s *Source, fro
 		return done, no
 	}
 	reasons := texts(wrong)
-	not := r.setAside(ctx, s.Name, senderText(network(from)), notUnderstood(body, wrong, len(events)), reasons)
+	sender := senderText(network(from))
+	not := r.setAside(ctx, s.Name, sender, notUnderstood(body, wrong, len(events)), reasons)
+	aside := connector.Received{At: connector.TimeOf(r.now()), Result: connector.ReceivedLost, Source: s.Name, Sender: sender,
+		Reason: strings.Join(firstFew(reasons, loggedReasons), "; ")}
+	if not.kept {
+		aside.Result = connector.ReceivedQuarantined
+	}
+	r.watch.note(aside)
 	if no == nil {
 		no = not
 	}
-	no.stored, no.repeated, no.reasons = done.Stored, done.Repeated, reasons
+	no.stored, no.repeated, no.reasons, no.noted = done.Stored, done.Repeated, reasons, true
 	return done, no
 }
 

@@ -29,6 +29,9 @@ type API struct {
 	// Lag is how long searches trail behind writes: see Fake.Searched.
 	Lag    time.Duration
 	Routes []Route
+	// Operation says which of several routes at one address a request means: of an API that has its method in the body, or in a
+	// parameter. Nil where the address says it.
+	Operation func(r *http.Request, body []byte) string
 	// Contact gives the fields of a contact with a phone number, as the API stores it.
 	Contact func(phone string) map[string]any
 	// Entries reads what was logged, in neutral form.
@@ -39,6 +42,8 @@ type API struct {
 type Route struct {
 	// Method and Path as in a pattern of http.ServeMux; what isn't fixed stands in braces.
 	Method, Path string
+	// Operation is what API.Operation says of its requests.
+	Operation string
 	// Doc is where the route and its fields are from.
 	Doc string
 	// Media is the content type of the body; "" is JSON where there are Fields.

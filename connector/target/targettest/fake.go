@@ -209,17 +209,36 @@ func (f *Fake) Expired() bool { return f.expired }
 
 func (f *Fake) handler() http.Handler {
 	mux := http.NewServeMux()
+	at := map[string][]*Route{}
 	for i := range f.API.Routes {
 		route := &f.API.Routes[i]
-		mux.HandleFunc(route.Method+" "+route.Path, func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, route) })
+		at[route.Method+" "+route.Path] = append(at[route.Method+" "+route.Path], route)
+	}
+	for pattern, routes := range at {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, routes) })
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { f.serve(w, r, nil) })
 	return mux
 }
 
-// serve answers one request; route is nil if there is none for it.
-func (f *Fake) serve(w http.ResponseWriter, r *http.Request, route *Route) {
+// route is the one of the routes at an address that a request means, nil if there is none.
+func (f *Fake) route(routes []*Route, r *http.Request, body []byte) *Route {
+	operation := ""
+	if f.API.Operation != nil {
+		operation = f.API.Operation(r, body)
+	}
+	for _, route := range routes {
+		if route.Operation == operation {
+			return route
+		}
+	}
+	return nil
+}
+
+// serve answers one request; there may be no route for it.
+func (f *Fake) serve(w http.ResponseWriter, r *http.Request, routes []*Route) {
 	body, _ := io.ReadAll(r.Body) // what broke off is no JSON
+	route := f.route(routes, r, body)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	x := Exchange{At: time.Now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.Query(), Header: r.Header.Clone(), Body: body,

@@ -142,3 +142,22 @@ func TestFakeInTrouble(t *testing.T) {
 		assert.Len(t, f.Know("+62812345613", 2), 2)
 	})
 }
+
+// Where one address takes several methods, the API says which one a request means, and each has its rules.
+func TestFakeWithOperations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := desk()
+		write := targettest.Route{Method: "POST", Path: "/rpc", Operation: "w", Write: true, Fields: []targettest.Field{{Name: "w", Is: targettest.Int}}, Do: echo}
+		read := targettest.Route{Method: "POST", Path: "/rpc", Operation: "r", Fields: []targettest.Field{{Name: "r"}}, Do: echo}
+		api.Operation = func(_ *http.Request, body []byte) string { return strings.Trim(string(body[:3]), `{"`) }
+		api.Routes = []targettest.Route{write, read}
+		f := targettest.New(api)
+		defer f.Close()
+		assert.Equal(t, `200 {"r":"x"}`, ask(t, f, `POST /rpc {"r":"x"}`))
+		assert.Equal(t, `422 [w: invalid: expected an integer]`, ask(t, f, `POST /rpc {"w":"x"}`))
+		assert.Equal(t, `404`, ask(t, f, `POST /rpc {"d":"x"}`))
+		f.Lose(1)
+		assert.Equal(t, `200 {"r":"x"}`, ask(t, f, `POST /rpc {"r":"x"}`), "what only reads is no write")
+		assert.Contains(t, ask(t, f, `POST /rpc {"w":1}`), "EOF")
+	})
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"wrapup/connector"
+	"wrapup/connector/target/targettest"
+)
+
+func espocrmCases() []presetCase {
+	return []presetCase{{
+		preset: "espocrm",
+		api:    targettest.EspoCRM,
+		destination: "url: http://crm.test\nauth: {header: {name: X-Api-Key, value: " + targettest.Credential + "}}\nparams: {nobody: " +
+			targettest.EspoNobody + "}",
+		agents: "username,espo_user\njdoe," + targettest.EspoUser + "\n",
+		statuses: map[connector.Outcome]string{
+			connector.OutcomeConnected: "Held", connector.OutcomeAbandoned: "Not Held", connector.OutcomeUnanswered: "Not Held",
+		},
+		outcomeInText: true,
+		owner:         targettest.EspoUser,
+		nobody:        targettest.EspoNobody,
+		writes:        1,
+		refuse:        "status",
+		says:          "validationFailure: status (valid)",
+		extra: []presetScenario{deafSearch("/api/v1/Call",
+			map[string]any{"total": 1, "list": []any{map[string]any{"id": "1", "cCallUuid": nil}}}, "EspoCRM lists a call with another cCallUuid")},
+		breaks: []presetBreak{
+			{"a required field is left out", `      dateEnd: "${sql_time(call.ended_at ?? call.occurred_at)}"` + "\n", "", "dateEnd: missing"},
+			{"no uuid", `      cCallUuid: "${call.call_id}"` + "\n", "", "0 entries carry the call's uuid"},
+			{"the search asks for something else", `attribute: cCallUuid, value: "${call.call_id}"`, `attribute: cCallUuid, value: "${call.queue}"`, "of 2 that were made for 1 calls"},
+		},
+	}}
+}
+
+// deafSearch is a system whose search, asked after a lost answer, lists something else than what it was asked for: that proves
+// nothing, and must be said in these words.
+func deafSearch(path string, list any, says string) presetScenario {
+	return presetScenario{"a search that doesn't listen", func(r *presetRun) {
+		for i, route := range r.fake.API.Routes {
+			if route.Method == http.MethodGet && route.Path == path {
+				r.fake.API.Routes[i].Do = func(*targettest.Fake, *targettest.Request) targettest.Reply {
+					return targettest.Reply{Status: http.StatusOK, Body: list}
+				}
+			}
+		}
+		r.fake.Lose(1)
+		call := r.call(r.c.usual())
+		r.finish(call)
+		r.wait(2 * time.Hour)
+		if d := r.delivery(call); d.State != connector.DeliveryDead || !strings.Contains(d.Reason, says) {
+			r.fail("it is %s, and not with the words %q: %s", d.State, says, d.Reason)
+		}
+		r.entry(call)
+	}, false, false}
+}
