@@ -78,6 +78,7 @@ func presetCases() []presetCase {
 		redmineCases(),
 		salesforceCases(),
 		servicenowCases(),
+		slackCases(),
 		suitecrmCases(),
 		vtigerCases(),
 		zammadCases(),
