@@ -80,6 +80,7 @@ func presetCases() []presetCase {
 		servicenowCases(),
 		slackCases(),
 		suitecrmCases(),
+		teamsCases(),
 		vtigerCases(),
 		zammadCases(),
 		zendeskCases(),
