@@ -66,6 +66,7 @@ func presetCases() []presetCase {
 		bitrix24Cases(),
 		dolibarrCases(),
 		dynamicsCases(),
+		erpnextCases(),
 		espocrmCases(),
 		freshdeskCases(),
 		glpiCases(),
