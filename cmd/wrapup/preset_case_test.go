@@ -82,6 +82,7 @@ func presetCases() []presetCase {
 		slackCases(),
 		suitecrmCases(),
 		teamsCases(),
+		twentyCases(),
 		vtigerCases(),
 		zammadCases(),
 		zendeskCases(),
