@@ -34,6 +34,15 @@ func twentyCases() []presetCase {
 				}
 				r.clean()
 			}, false, false},
+			{"without a recording", func(r *presetRun) {
+				call := r.call(connector.OutcomeAbandoned)
+				r.finish(call)
+				r.wait(long)
+				r.done(call)
+				if e := r.entry(call); e != nil && (strings.Contains(e.Text, "()") || strings.Contains(e.Text, "Agent")) {
+					r.fail("a link to nothing, or an agent: %q", e.Text)
+				}
+			}, false, false},
 			{"a note that somebody has written in", func(r *presetRun) {
 				call := r.call(connector.OutcomeConnected)
 				r.finish(call)
@@ -52,6 +61,7 @@ func twentyCases() []presetCase {
 		},
 		breaks: []presetBreak{
 			{"no uuid", `      id: "${call.call_id}"` + "\n      title", "      title", "0 entries carry the call's uuid"},
+			{"an empty link", "call.recording_url == null ? null : '[Recording](' + call.recording_url + ')'", "'[Recording](' + call.recording_url + ')'", "a link to nothing"},
 			{"the first of two people", "sole(response.body.data.people).id : null", "sole(response.body.data.people).id : response.body.data.people[0].id", "two contacts: linked"},
 			{"over what people wrote", "saved.seen == saved.written && ", "", "what somebody wrote is lost"},
 			{"a field of an older version", "default: targetPersonId", "default: personId", `doesn't have any \"personId\" field`},
