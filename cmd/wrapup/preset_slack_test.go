@@ -40,6 +40,18 @@ func slackCases() []presetCase {
 					r.fail("%d messages, not 51", n)
 				}
 			}, false, false},
+			{"a lost request among other people's messages", func(r *presetRun) {
+				targettest.SlackKeep(r.fake, 50)
+				r.fake.Drop(1)
+				call := r.call(connector.OutcomeAbandoned)
+				r.finish(call)
+				r.wait(long)
+				r.done(call)
+				r.clean()
+				if n := len(r.fake.Entries()); n != 51 {
+					r.fail("%d messages, not 51", n)
+				}
+			}, false, false},
 			{"more messages than a list holds", func(r *presetRun) {
 				r.fake.Lose(1)
 				call := r.call(connector.OutcomeAbandoned)
@@ -59,6 +71,7 @@ func slackCases() []presetCase {
 			{"every call", "call.outcome == 'abandoned'}\" # decides", "call.outcome != null}\" # decides", "connected: it is done"},
 			{"no uuid", `call_id: "${call.call_id}", `, "", "0 entries carry the call's uuid"},
 			{"the history is asked too early", "    lag: 1m\n", "", "of 2 that were made for 1 calls"},
+			{"the metadata isn't asked for", "include_all_metadata: true, ", "", "shown without their metadata"},
 			{"a 200 is taken at its word", `    success: "${response.body.ok}"` + "\n", "", "it is done, and not with the words"},
 		},
 	}
