@@ -78,6 +78,7 @@ func (l *loader) checkSources(sources []Source) {
 			l.unique(paths, s.Path, "sources", i, "path")
 		}
 		l.checkSourceAuth(child(at, "auth"), s.Auth)
+		l.checkExpect(child(at, "expect"), s.Expect)
 	}
 }
 
@@ -114,8 +115,28 @@ func (l *loader) checkQueue(at, name string, q Queue) {
 		}
 	}
 	if zone := child(at, "zone"); l.filled(zone, q.Zone) {
-		if _, err := time.LoadLocation(q.Zone); err != nil || q.Zone == "Local" {
-			l.errorf(zone, "%q: expected a time zone such as Asia/Jakarta", q.Zone)
+		l.checkZone(zone, q.Zone)
+	}
+}
+
+func (l *loader) checkZone(at, zone string) {
+	if _, err := time.LoadLocation(zone); err != nil || zone == "Local" {
+		l.errorf(at, "%q: expected a time zone such as Asia/Jakarta", zone)
+	}
+}
+
+func (l *loader) checkExpect(at string, e *Expect) {
+	if e == nil {
+		return
+	}
+	l.required(child(at, "hours"), e.Hours.String())
+	if zone := child(at, "zone"); l.required(zone, e.Zone) {
+		l.checkZone(zone, e.Zone)
+	}
+	l.positive(child(at, "within"), e.Within)
+	for _, s := range e.Hours.spans {
+		if long := Duration(time.Duration(s.to-s.from) * time.Minute); e.Within >= long {
+			l.errorf(child(at, "within"), "%s: the hours are no longer than %s, so that silence would never be noticed", e.Within, long)
 		}
 	}
 }

@@ -64,7 +64,7 @@ type Admin struct {
 
 	// Socket is the path of the unix socket. It is no longer than 107 bytes, or the system refuses it.
 	Socket string `yaml:"socket" default:"/run/wrapup/admin.sock"`
-	// Listen is an address, as host:port, where /healthz and /readyz are answered to everybody who asks. Without it nobody
+	// Listen is an address, as host:port, where /healthz, /readyz and /metrics are answered to everybody who asks. Without it nobody
 	// listens.
 	Listen string `yaml:"listen,omitempty"`
 }
@@ -100,8 +100,6 @@ type Retention struct {
 
 // Source is a feed of the dialer.
 type Source struct {
-	_ struct{} `later:"expect"`
-
 	// Name of the feed, its kind if none is given. Two feeds can't have one name.
 	Name string `yaml:"name"`
 	// Kind of the feed: what is posted there.
@@ -110,6 +108,18 @@ type Source struct {
 	Path string `yaml:"path" default:"/callbacks/nxcloud/events"`
 	// Auth is what a post must carry. Without it everybody who reaches the path can post calls.
 	Auth *SourceAuth `yaml:"auth,omitempty"`
+	// Expect says when events come. Silence at these hours is an alarm; without it silence never is.
+	Expect *Expect `yaml:"expect,omitempty"`
+}
+
+// Expect says when a feed's events come.
+type Expect struct {
+	// Hours at which calls are made: "Mon-Fri 08:00-20:00", several with a comma between. Without days they hold for each day.
+	Hours Hours `yaml:"hours"`
+	// Zone is the IANA time zone of these hours, such as Asia/Jakarta.
+	Zone string `yaml:"zone"`
+	// Within is how long it may be silent at these hours.
+	Within Duration `yaml:"within" default:"10m"`
 }
 
 // SourceAuth is what a post of the dialer must carry, and where it must come from: all that is given.

@@ -43,6 +43,7 @@ var (
 	percentType     = reflect.TypeFor[Percent]()
 	sizeType        = reflect.TypeFor[Size]()
 	rateType        = reflect.TypeFor[Rate]()
+	hoursType       = reflect.TypeFor[Hours]()
 	networkType     = reflect.TypeFor[Network]()
 	unmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
@@ -94,6 +95,11 @@ func (f field) parse(text string) (any, error) {
 		return text, nil
 	case f.typ == rateType:
 		if _, err := mappings.ParseRate(text); err != nil {
+			return nil, fmt.Errorf("%q: %w", text, err)
+		}
+		return text, nil
+	case f.typ == hoursType:
+		if _, err := ParseHours(text); err != nil {
 			return nil, fmt.Errorf("%q: %w", text, err)
 		}
 		return text, nil

@@ -234,6 +234,8 @@ func (f field) expects() string {
 		return "a duration such as 5s, 10m, 7d"
 	case f.typ == rateType:
 		return "so many in some time, such as 15/s, 40/m, 60/h or 1000/d"
+	case f.typ == hoursType:
+		return "hours such as \"Mon-Fri 08:00-20:00\""
 	case f.typ == networkType:
 		return "a network such as 10.0.0.0/8, or an address"
 	case len(f.oneOf) > 0:
