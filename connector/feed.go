@@ -13,8 +13,15 @@ type FeedStatus struct {
 	// nothing or not everything could be kept.
 	NotUnderstood int64 `json:"not_understood"`
 	Lost          int64 `json:"lost"`
-	// Last is when a post was let in last.
-	Last Time `json:"last"`
+	// Last is when a post was let in last, LastEvent when one was that had an event that was understood.
+	Last      Time `json:"last"`
+	LastEvent Time `json:"last_event"`
+	// Behind is by how much the dialer's clock is behind ours, negative if it is ahead.
+	Behind Span `json:"clock_behind_seconds"`
+	// SilentSince is since when nothing came although it was expected, 0 if that is as it should be.
+	SilentSince Time `json:"silent_since"`
+	// Unpaired tells of each kind of event that another one can't be without how many of those came since it came last.
+	Unpaired []Unpaired `json:"unpaired,omitempty"`
 }
 
 // RefusedPosts are posts of one sender that were refused for one reason.

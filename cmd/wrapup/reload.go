@@ -312,6 +312,19 @@ func (d *daemon) restoreTokens(ctx context.Context, plan *lanePlan, connections 
 	return restore(ctx, d.parts.store, restored, told)
 }
 
+// silence says which sources are silent that should not be.
+func silence(c *configs.Config, started connector.Time) func(string, connector.Time) (connector.Time, bool) {
+	return func(source string, last connector.Time) (connector.Time, bool) {
+		for i := range c.Sources {
+			if s := &c.Sources[i]; s.Name == source {
+				since, silent := s.Expect.Silent(time.Now(), last.Time(), started.Time())
+				return connector.TimeOf(since), silent
+			}
+		}
+		return 0, false
+	}
+}
+
 // adminHandler answers people by the configuration in use.
 func (d *daemon) adminHandler() http.Handler {
 	p := &d.parts
@@ -321,5 +334,6 @@ func (d *daemon) adminHandler() http.Handler {
 	asked.Reload, asked.LastReload, asked.Self = d.reload, d.last.get, d.self
 	asked.NoRoom, asked.Watch = p.room.check, p.watch
 	asked.Mappings = runningMappings(d.config)
+	asked.Silent = silence(d.config, d.started)
 	return admin.Handler(asked, d.log)
 }

@@ -113,6 +113,38 @@ func (r *room) lacking(u bolt.Usage, d bolt.Disk) string {
 	return ""
 }
 
+// roomState is how much room there is.
+type roomState struct {
+	used, max     int64 // of the store, in use and at most; max 0 is no bound
+	left, reserve int64 // of the disk, still to be written and kept for deliveries
+	refusing      bool  // events are refused
+}
+
+// state measures the room.
+func (r *room) state() (roomState, error) {
+	refusing := r.check() != ""
+	u, err := r.usage()
+	if err != nil {
+		return roomState{}, err
+	}
+	d, err := r.disk()
+	if err != nil {
+		return roomState{}, err
+	}
+	return roomState{used: u.Used, max: r.max, left: d.Left + u.Free, reserve: r.reserve, refusing: refusing}, nil
+}
+
+// low says that the room will soon be used up, "" if there is enough.
+func (s roomState) low() string {
+	switch {
+	case s.max > 0 && s.used > s.max/10*9:
+		return fmt.Sprintf("%s of the store are in use, and store.max_size is %s", megabytes(s.used), configs.Size(s.max))
+	case s.left < 2*s.reserve:
+		return fmt.Sprintf("the disk has %s left, and events are refused below %s", megabytes(s.left), megabytes(s.reserve))
+	}
+	return ""
+}
+
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
 // run looks after the ballast until ctx ends: it is made when there is room for it beside the reserve.

@@ -18,6 +18,9 @@ func (d *daemon) self(ctx context.Context) (*admin.Self, error) {
 	for _, f := range d.parts.receiver.Status().Feeds {
 		s.LastEvent = max(s.LastEvent, f.Last)
 	}
+	if room, err := d.parts.room.state(); err == nil { // a store that is broken says so itself
+		s.RoomLow = room.low()
+	}
 	return s, measureDisk(s, d.parts.store)
 }
 

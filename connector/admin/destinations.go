@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"wrapup/connector"
 	"wrapup/outbox"
@@ -36,8 +37,10 @@ type DestinationStatus struct {
 	Due     connector.Time `json:"due"`
 	// Oldest is the day (UTC) on which the oldest of the calls that wait was finished, "" if none waits.
 	Oldest string `json:"oldest_day"`
-	Dead   int64  `json:"dead"`
-	Parked int64  `json:"parked"`
+	// OldestAt is when it was finished, 0 if none waits. Of a large backlog the true time may be earlier, but on that day.
+	OldestAt connector.Time `json:"oldest_at"`
+	Dead     int64          `json:"dead"`
+	Parked   int64          `json:"parked"`
 	// Unreadable were set aside because they couldn't be read.
 	Unreadable int64 `json:"unreadable"`
 	// Finished and Delivered are of the calls that were finished today (UTC).
@@ -108,9 +111,46 @@ func (s Source) DestinationStatus(ctx context.Context) ([]DestinationStatus, err
 		}
 	}
 	for i := range out {
+		if err := s.oldest(ctx, &out[i]); err != nil {
+			return nil, err
+		}
 		out[i].Unreadable = max(0, out[i].Unreadable-out[i].Dead-out[i].Parked)
 	}
 	return out, nil
+}
+
+// oldestSample is how many of the waiting deliveries are looked at for the oldest call. Those that are due first come first,
+// and only of what has failed before is that not the oldest.
+const oldestSample = 100
+
+// oldest finds when the oldest of the calls was finished that wait. It costs the same however many wait.
+func (s Source) oldest(ctx context.Context, d *DestinationStatus) error {
+	if d.Waiting == 0 {
+		return nil
+	}
+	tasks, err := s.Store.Tasks(ctx, d.Destination, false, outbox.Key{}, oldestSample)
+	if err != nil && !errors.Is(err, outbox.ErrDamaged) {
+		return err
+	}
+	var first outbox.Ref
+	for _, t := range tasks {
+		if first.IsZero() || t.Ref.Day < first.Day || t.Ref.Day == first.Day && t.Ref.Seq < first.Seq {
+			first = t.Ref
+		}
+	}
+	day, err := outbox.ParseDay(d.Oldest)
+	if err == nil && (first.IsZero() || day < first.Day) { // the oldest is not among those: it is of that day, and that is all there is to say
+		d.OldestAt = connector.TimeOf(day.Time().Add(24*time.Hour - time.Microsecond))
+		return nil
+	}
+	entry, err := s.Store.Entry(ctx, first)
+	if err != nil {
+		return nil //nolint:nilerr // it has just left, or can't be read: the lane says so
+	}
+	if call, err := connector.DecodeCall(entry.Body); err == nil {
+		d.OldestAt = call.FinishedAt
+	}
+	return nil
 }
 
 // lane says what the destination's lane does.

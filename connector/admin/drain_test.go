@@ -67,14 +67,16 @@ func TestStatusCostsTheSameHoweverMuchThereIs(t *testing.T) {
 			d.call(d.now.String()+" waits", d.now.Add(time.Hour))
 		}
 	}
-	fill(30)
+	first := d.now.Add(time.Second)
+	fill(110)
 	few := reads()
-	fill(300)
+	fill(220)
 	assert.Equal(t, few, reads())
 
 	list, err := d.DestinationStatus(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, outbox.DayOf(t0).String(), list[0].Oldest)
+	assert.Equal(t, connector.TimeOf(first), list[0].OldestAt)
 	assert.Equal(t, connector.TimeOf(d.now), list[0].LastErrorAt, "that of the one that was set aside last")
 	d.Lanes["crm"] = &idle{flow: connector.Flow{LastError: "answered 418", LastErrorAt: d.now.Add(time.Second)}}
 	list, err = d.DestinationStatus(t.Context())

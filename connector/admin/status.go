@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"wrapup/connector"
 	"wrapup/outbox"
@@ -27,6 +28,8 @@ type Self struct {
 	Store      string `json:"store"`
 	StoreBytes int64  `json:"store_bytes"`
 	FreeBytes  int64  `json:"free_bytes"`
+	// RoomLow says that there will soon be no more room for events, "" if there is enough.
+	RoomLow string `json:"room_low,omitempty"`
 }
 
 // Status is how all of it is doing, on one screen.
@@ -63,6 +66,9 @@ func (s Source) Status(ctx context.Context) (*Status, error) {
 			return nil, err
 		}
 		out.Intake = intake
+		for i := range intake.Feeds {
+			s.expect(&intake.Feeds[i])
+		}
 	}
 	list, err := s.DestinationStatus(ctx)
 	if err != nil {
@@ -79,8 +85,18 @@ func (s Source) Status(ctx context.Context) (*Status, error) {
 		r := s.LastReload()
 		out.Reload = &r
 	}
-	out.attention()
+	out.attention(s.Now())
 	return out, nil
+}
+
+// expect says whether the feed is silent though it should not be.
+func (s Source) expect(f *connector.FeedStatus) {
+	if s.Silent == nil {
+		return
+	}
+	if since, silent := s.Silent(f.Source, f.LastEvent); silent {
+		f.SilentSince = since
+	}
 }
 
 // heldSample is how many of the waiting calls are asked whether they are held.
@@ -103,8 +119,11 @@ func (s Source) held(ctx context.Context, queue string) (n int, more bool, err e
 	return n, len(tasks) == heldSample, nil
 }
 
+// backlogAge is how long a call may wait to be delivered before somebody should look.
+const backlogAge = time.Hour
+
 // attention collects what needs a person.
-func (s *Status) attention() {
+func (s *Status) attention(now time.Time) {
 	add := func(format string, args ...any) { s.Attention = append(s.Attention, fmt.Sprintf(format, args...)) }
 	if !s.Running {
 		add("no daemon runs: events are lost, and nothing is delivered (wrapup serve)")
@@ -115,8 +134,25 @@ func (s *Status) attention() {
 	if s.Reload != nil && !s.Reload.OK {
 		add("the last reload was refused, and the configuration before it is in use: %d problem(s) (wrapup check)", len(s.Reload.Problems))
 	}
+	if s.RoomLow != "" && len(s.Unready) == 0 {
+		add("there is little room left for events: %s", s.RoomLow)
+	}
 	if s.Intake != nil {
-		for _, f := range s.Intake.Feeds {
+		for i := range s.Intake.Feeds {
+			f := &s.Intake.Feeds[i]
+			if f.SilentSince.Known() {
+				add("source %s: nothing has come for %s, and calls are made at this time: does the dialer post to the callback_url below?",
+					f.Source, now.Sub(f.SilentSince.Time()).Round(time.Second))
+			}
+			for _, u := range f.Unpaired {
+				if u.Missing(now) {
+					add("source %s: %s", f.Source, missing(u))
+				}
+			}
+			if behind := time.Duration(f.Behind.Micros) * time.Microsecond; f.Behind.Known && behind.Abs() > connector.MaxClockDifference {
+				add("source %s: the dialer's clock is %s %s ours: its times are the ones in the CRM", f.Source, behind.Abs().Round(time.Second),
+					map[bool]string{true: "behind", false: "ahead of"}[behind > 0])
+			}
 			if f.Lost > 0 {
 				add("source %s: of %d post(s) not everything could be kept (the log says why)", f.Source, f.Lost)
 			}
@@ -135,6 +171,10 @@ func (s *Status) attention() {
 		case d.State == DestinationUnconfigured && d.Waiting > 0:
 			add("%s is not configured, and %d call(s) wait for it (wrapup reload --help)", d.Destination, d.Waiting)
 		}
+		if age := now.Sub(d.OldestAt.Time()); d.OldestAt.Known() && age > backlogAge {
+			add("%s: %d call(s) wait, and one of them has been waiting for %s (wrapup deliveries list --destination %[1]s)", d.Destination, d.Waiting,
+				age.Round(time.Second))
+		}
 		for _, set := range []struct {
 			n     int64
 			state string
@@ -144,6 +184,29 @@ func (s *Status) attention() {
 			}
 		}
 	}
+}
+
+// missing says what it means that a kind of event doesn't come.
+func missing(u connector.Unpaired) string {
+	means := map[connector.Kind]string{
+		connector.KindJoined:   "no agent has joined a call (1/3)",
+		connector.KindLeft:     "no agent has left a call (1/4)",
+		connector.KindStarted:  "no call was created (2/1)",
+		connector.KindAnswered: "no customer has answered (2/3)",
+		connector.KindEnded:    "no call has ended (2/4)",
+	}
+	while := map[connector.Kind]string{
+		connector.KindJoined:   "agents joined",
+		connector.KindStarted:  "calls were created",
+		connector.KindAnswered: "customers answered",
+		connector.KindEnded:    "calls ended",
+	}
+	text := fmt.Sprintf("%s since %s UTC, while %d times %s: does the dialer post all events of calls and agents to us?",
+		means[u.Kind], u.Since.Time().Format(time.TimeOnly), u.N, while[u.By])
+	if u.Kind == connector.KindJoined {
+		text += " Every call counts as abandoned meanwhile"
+	}
+	return text
 }
 
 func (s Source) handleStatus(handle func(pattern string, answer func(r *http.Request) (any, error))) {

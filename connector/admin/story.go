@@ -79,6 +79,8 @@ type Source struct {
 	Watch Watch
 	// Mappings are those that a running daemon delivers by.
 	Mappings []RunningMapping
+	// Silent says since when a source is silent that is expected to post now, false if all is well; nil where nothing is expected.
+	Silent func(source string, last connector.Time) (since connector.Time, silent bool)
 	// Reload reads the configuration again, LastReload tells of the last time; nil where no daemon runs.
 	Reload     func(ctx context.Context) connector.Reload
 	LastReload func() connector.Reload

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"wrapup/connector"
 	"wrapup/connector/intake"
@@ -118,7 +119,13 @@ func TestStatus(t *testing.T) {
 	s.post(t, "{}")
 	got := s.Status()
 	at := connector.TimeOf(clock())
-	assert.Equal(t, []connector.FeedStatus{{Source: "predictive", Posts: 4, Stored: 3, Repeated: 1, Lost: 1, Last: at}}, got.Feeds)
+	require.Len(t, got.Feeds, 1)
+	feed := got.Feeds[0]
+	assert.True(t, feed.Behind.Known)
+	assert.Contains(t, feed.Unpaired, connector.Unpaired{Kind: connector.KindAnswered, By: connector.KindJoined, N: 1, Since: at})
+	assert.Contains(t, feed.Unpaired, connector.Unpaired{Kind: connector.KindJoined, By: connector.KindAnswered})
+	feed.Behind, feed.Unpaired = connector.Span{}, nil
+	assert.Equal(t, connector.FeedStatus{Source: "predictive", Posts: 4, Stored: 3, Repeated: 1, Lost: 1, Last: at, LastEvent: at}, feed)
 	assert.Equal(t, []connector.RefusedPosts{{Sender: "192.0.2.1", Source: "predictive", Reason: "not understood", Count: 1, First: at, Last: at}},
 		got.Refused)
 }

@@ -43,7 +43,7 @@ func (r *Receiver) retry(ctx context.Context, id string) (c connector.Quarantine
 	}
 	done, no := r.keep(ctx, s.Name, events)
 	c.Stored, c.Repeated = done.Stored, done.Repeated
-	r.counts.feed(s.Name, func(f *connector.FeedStatus) {
+	r.counts.feed(s.Name, func(f *feed) {
 		f.Stored += int64(done.Stored)
 		f.Repeated += int64(done.Repeated)
 	})

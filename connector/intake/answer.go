@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+
+	"wrapup/connector"
 )
 
 // receipt is the answer to a post that was stored.
@@ -12,6 +14,8 @@ type receipt struct {
 	// Stored counts the events that are new, Repeated those that were there already.
 	Stored   int `json:"stored"`
 	Repeated int `json:"repeated"`
+	// fresh are those that are new.
+	fresh []*connector.Event
 }
 
 // refusal is why a post, or a part of it, was not stored, and the answer that says so.

@@ -134,6 +134,7 @@ func (r *Receiver) tally(source string, events []connector.Event, outcome []even
 			full = full || errors.Is(o.err, outbox.ErrFull)
 		case o.isNew:
 			done.Stored++
+			done.fresh = append(done.fresh, &events[i])
 		default:
 			done.Repeated++
 		}

@@ -222,11 +222,14 @@ func (r *Receiver) receive(w http.ResponseWriter, req *http.Request, in *way, fr
 		return receipt{}, no
 	}
 	done, no := r.take(w, req, s, from)
-	r.counts.feed(s.Name, func(f *connector.FeedStatus) {
+	r.counts.feed(s.Name, func(f *feed) {
 		f.Posts++
 		f.Last = connector.TimeOf(r.now())
 		f.Stored += int64(done.Stored)
 		f.Repeated += int64(done.Repeated)
+		if done.Stored+done.Repeated > 0 {
+			f.LastEvent = f.Last
+		}
 		if no != nil && no.kept {
 			f.NotUnderstood++
 		} else if no != nil {
@@ -258,6 +261,7 @@ func (r *Receiver) take(w http.ResponseWriter, req *http.Request, s *Source, fro
 	// From here on the client's leaving changes nothing: it has said what it had to say.
 	ctx := context.WithoutCancel(req.Context())
 	done, no := r.keep(ctx, s.Name, events)
+	r.counts.see(s.Name, done.fresh, r.now())
 	if len(wrong) == 0 {
 		return done, no
 	}

@@ -18,8 +18,15 @@ const maxRefused = 1000
 type tally struct {
 	mu      sync.Mutex
 	since   connector.Time
-	feeds   []connector.FeedStatus // in the order of the configuration
+	feeds   []feed // in the order of the configuration
 	refused map[refusedKey]*connector.RefusedPosts
+}
+
+// feed is what was seen of a source.
+type feed struct {
+	connector.FeedStatus
+	pairs connector.Pairs
+	clock connector.ClockDifference
 }
 
 type refusedKey struct {
@@ -30,7 +37,7 @@ type refusedKey struct {
 func newTally(sources []Source, now time.Time) *tally {
 	t := &tally{since: connector.TimeOf(now), refused: map[refusedKey]*connector.RefusedPosts{}}
 	for _, s := range sources {
-		t.feeds = append(t.feeds, connector.FeedStatus{Source: s.Name})
+		t.feeds = append(t.feeds, feed{FeedStatus: connector.FeedStatus{Source: s.Name}})
 	}
 	return t
 }
@@ -42,8 +49,8 @@ func (t *tally) change(sources []Source) {
 	old := t.feeds
 	t.feeds = nil
 	for _, s := range sources {
-		f := connector.FeedStatus{Source: s.Name}
-		if i := slices.IndexFunc(old, func(o connector.FeedStatus) bool { return o.Source == s.Name }); i >= 0 {
+		f := feed{FeedStatus: connector.FeedStatus{Source: s.Name}}
+		if i := slices.IndexFunc(old, func(o feed) bool { return o.Source == s.Name }); i >= 0 {
 			f = old[i]
 		}
 		t.feeds = append(t.feeds, f)
@@ -51,7 +58,7 @@ func (t *tally) change(sources []Source) {
 }
 
 // feed counts for a source.
-func (t *tally) feed(source string, count func(*connector.FeedStatus)) {
+func (t *tally) feed(source string, count func(*feed)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.feeds {
@@ -60,6 +67,17 @@ func (t *tally) feed(source string, count func(*connector.FeedStatus)) {
 			return
 		}
 	}
+}
+
+// see looks at new events that have just come: which kinds, and by which clock.
+func (t *tally) see(source string, events []*connector.Event, now time.Time) {
+	at := connector.TimeOf(now)
+	t.feed(source, func(f *feed) {
+		for _, e := range events {
+			f.pairs.See(e.Kind, at)
+			f.clock.See(e.Time, at)
+		}
+	})
 }
 
 // refuse counts a post that was refused. Reasons are constants, so that there are few.
@@ -105,7 +123,12 @@ func senderText(p netip.Prefix) string {
 func (t *tally) status() connector.IntakeStatus {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := connector.IntakeStatus{Since: t.since, Feeds: slices.Clone(t.feeds), Refused: []connector.RefusedPosts{}}
+	s := connector.IntakeStatus{Since: t.since, Feeds: []connector.FeedStatus{}, Refused: []connector.RefusedPosts{}}
+	for i := range t.feeds {
+		f := t.feeds[i].FeedStatus
+		f.Behind, f.Unpaired = t.feeds[i].clock.Span(), t.feeds[i].pairs.Unpaired()
+		s.Feeds = append(s.Feeds, f)
+	}
 	for _, r := range t.refused {
 		s.Refused = append(s.Refused, *r)
 	}
