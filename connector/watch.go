@@ -76,6 +76,9 @@ func (p *Pairs) Unpaired() []Unpaired {
 // clockSamples is how many of the latest events tell how the dialer's clock goes.
 const clockSamples = 31
 
+// clockFew is how many it takes to tell anything.
+const clockFew = 10
+
 // ClockDifference is by how much a dialer's clock is behind ours, told by the latest events. A single stamp that is wrong, or
 // an event that was long on its way, changes nothing. The zero ClockDifference knows nothing.
 type ClockDifference struct {
@@ -90,7 +93,7 @@ func (c *ClockDifference) See(stamp, came Time) {
 }
 
 // Span gives the median of the differences: by how much the dialer's clock is behind, the way of the events included;
-// negative if it is ahead, unknown as long as no event has come.
+// negative if it is ahead, unknown as long as only a few events have come.
 func (c *ClockDifference) Span() Span {
 	known := make([]Span, 0, clockSamples)
 	for _, s := range c.samples {
@@ -98,7 +101,7 @@ func (c *ClockDifference) Span() Span {
 			known = append(known, s)
 		}
 	}
-	if len(known) == 0 {
+	if len(known) < clockFew {
 		return Span{}
 	}
 	slices.SortFunc(known, func(a, b Span) int { return int(max(-1, min(1, a.Micros-b.Micros))) })

@@ -58,7 +58,10 @@ func TestClockDifference(t *testing.T) {
 	now := TimeOf(time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC))
 	var c ClockDifference
 	assert.False(t, c.Span().Known)
-	c.See(now-2e6, now)
+	for range clockFew {
+		assert.False(t, c.Span().Known, "a few may be wrong")
+		c.See(now-2e6, now)
+	}
 	assert.Equal(t, KnownSpan(2e6), c.Span())
 	for i := range 100 {
 		stamp := now + 5e6 // ahead

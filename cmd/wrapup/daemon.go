@@ -17,6 +17,7 @@ import (
 
 	"wrapup/configs"
 	"wrapup/connector"
+	"wrapup/connector/admin"
 	"wrapup/connector/correlate"
 	"wrapup/connector/finish"
 	"wrapup/connector/intake"
@@ -47,6 +48,9 @@ type daemon struct {
 	// stopping says that the daemon is being stopped.
 	stopping atomic.Bool
 	parts    parts
+	meters   *meters
+	// asked is who answers people, by the configuration in use.
+	asked atomic.Pointer[admin.Source]
 	// destinations names those that calls go to which are finished now.
 	destinations nameList
 	// listening, if set, is told the address once events are accepted.
@@ -59,7 +63,9 @@ type daemon struct {
 // other way round: what is accepted always has somebody to finish and deliver it.
 func (d *daemon) run(ctx context.Context) (err error) {
 	clock := finish.NewSystemClock()
-	store, space, err := openStore(ctx, d.config, clock, d.log, d.checker)
+	d.meters = newMeters()
+	d.meters.registry.MustRegister(newGauges(d))
+	store, space, err := openStore(ctx, d.config, clock, d.log, d.checker, d.meters.committed)
 	if err != nil {
 		return err
 	}
@@ -91,7 +97,7 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, listener.Close(), socket.Close())
 	}
-	lanes, err := newLanes(d.config, store, d.log)
+	lanes, err := newLanes(d.config, store, d.log, d.meters)
 	if err == nil {
 		err = holdRestored(ctx, store, d.destinations.get(), clock.Wall(), d.log)
 	}

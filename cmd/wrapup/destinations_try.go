@@ -144,7 +144,7 @@ func (t *trying) alone(ctx context.Context, o admin.TestOrder) (got *trial, err 
 		return nil, err
 	}
 	d := &daemon{config: &one, log: slog.New(slog.DiscardHandler)}
-	store, _, err := openStore(ctx, &one, finish.NewSystemClock(), d.log, nil)
+	store, _, err := openStore(ctx, &one, finish.NewSystemClock(), d.log, nil, nil)
 	switch {
 	case errors.Is(err, outbox.ErrLocked):
 		return nil, fmt.Errorf("a daemon runs on the data in %s, but none answers at %s: is admin.socket the one it uses?", one.DataDir, one.Admin.Socket)
@@ -152,7 +152,7 @@ func (t *trying) alone(ctx context.Context, o admin.TestOrder) (got *trial, err 
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	lanes, err := newLanes(&one, store, d.log)
+	lanes, err := newLanes(&one, store, d.log, nil)
 	if err != nil {
 		return nil, err
 	}

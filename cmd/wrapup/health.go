@@ -16,7 +16,7 @@ func isFull(err error) bool { return errors.Is(err, outbox.ErrFull) }
 // healthTime is how long the store may take to answer those who ask for the daemon's health.
 const healthTime = 5 * time.Second
 
-// public is what is answered to everybody at admin.listen: the daemon's health, without a token. Metrics hang in here, too.
+// public is what is answered to everybody at admin.listen: the daemon's health, without a token, and its metrics.
 func (d *daemon) public() *http.ServeMux {
 	mux := http.NewServeMux()
 	answer := func(w http.ResponseWriter, wrong []string) {
@@ -32,6 +32,7 @@ func (d *daemon) public() *http.ServeMux {
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { answer(w, d.unhealthy(r.Context())) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answer(w, d.unready(r.Context())) })
+	mux.Handle("GET /metrics", d.meters.handler())
 	return mux
 }
 

@@ -29,10 +29,10 @@ type lane struct {
 }
 
 // newLanes makes a lane for each destination, and one for each name of the past.
-func newLanes(c *configs.Config, store *bolt.Store, log *slog.Logger) ([]*lane, error) {
+func newLanes(c *configs.Config, store *bolt.Store, log *slog.Logger, watch deliver.Observer) ([]*lane, error) {
 	var lanes []*lane
 	for i := range c.Destinations {
-		made, err := lanesOf(&c.Destinations[i], store, log)
+		made, err := lanesOf(&c.Destinations[i], store, log, watch)
 		if err != nil {
 			return nil, err
 		}
@@ -41,21 +41,21 @@ func newLanes(c *configs.Config, store *bolt.Store, log *slog.Logger) ([]*lane, 
 	return lanes, nil
 }
 
-func lanesOf(c *configs.Destination, store *bolt.Store, log *slog.Logger) ([]*lane, error) {
+func lanesOf(c *configs.Destination, store *bolt.Store, log *slog.Logger, watch deliver.Observer) ([]*lane, error) {
 	to, err := connect(c, store)
 	if err != nil {
 		return nil, connecting(c, err)
 	}
-	lanes := []*lane{newLane(c, c.Name, to, store, log)}
+	lanes := []*lane{newLane(c, c.Name, to, store, log, watch)}
 	if c.Was != "" {
-		lanes = append(lanes, newLane(c, c.Was, to, store, log))
+		lanes = append(lanes, newLane(c, c.Was, to, store, log, watch))
 	}
 	return lanes, nil
 }
 
-func newLane(c *configs.Destination, name string, to *connection, store *bolt.Store, log *slog.Logger) *lane {
+func newLane(c *configs.Destination, name string, to *connection, store *bolt.Store, log *slog.Logger, watch deliver.Observer) *lane {
 	return &lane{connection: to, of: c.Name, Lane: deliver.New(deliver.Options{
-		Destination: destination(c, name, to), Store: store, Now: time.Now, Random: rand.Float64, Logger: log, Grace: stopDelivery,
+		Destination: destination(c, name, to), Store: store, Now: time.Now, Random: rand.Float64, Logger: log, Observer: watch, Grace: stopDelivery,
 	})}
 }
 

@@ -276,7 +276,7 @@ func (d *daemon) planLanes(ctx context.Context, fresh *configs.Config, touched m
 			}
 			l := running[name]
 			if l == nil || l.of != c.Name {
-				plan.start = append(plan.start, newLane(c, name, to, p.store, d.log))
+				plan.start = append(plan.start, newLane(c, name, to, p.store, d.log, d.meters))
 				continue
 			}
 			changed := destination(c, name, to)
@@ -305,7 +305,7 @@ func (d *daemon) restoreTokens(ctx context.Context, plan *lanePlan, connections 
 	restored := slices.Clone(plan.start)
 	for _, l := range changed { // stands for the connection that is not in use yet
 		if to := connections[l.of]; to.kept != nil {
-			stand := newLane(to.of, l.of, to, d.parts.store, d.log)
+			stand := newLane(to.of, l.of, to, d.parts.store, d.log, d.meters)
 			restored, told = append(restored, stand), append(slices.Clone(told), stand)
 		}
 	}
@@ -335,5 +335,6 @@ func (d *daemon) adminHandler() http.Handler {
 	asked.NoRoom, asked.Watch = p.room.check, p.watch
 	asked.Mappings = runningMappings(d.config)
 	asked.Silent = silence(d.config, d.started)
+	d.asked.Store(&asked)
 	return admin.Handler(asked, d.log)
 }

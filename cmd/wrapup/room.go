@@ -115,9 +115,9 @@ func (r *room) lacking(u bolt.Usage, d bolt.Disk) string {
 
 // roomState is how much room there is.
 type roomState struct {
-	used, max     int64 // of the store, in use and at most; max 0 is no bound
-	left, reserve int64 // of the disk, still to be written and kept for deliveries
-	refusing      bool  // events are refused
+	used, free, max int64 // of the store: in use, free in its file, and at most in use; max 0 is no bound
+	left, reserve   int64 // of the disk: still to be written, and kept for deliveries
+	refusing        bool  // events are refused
 }
 
 // state measures the room.
@@ -131,7 +131,7 @@ func (r *room) state() (roomState, error) {
 	if err != nil {
 		return roomState{}, err
 	}
-	return roomState{used: u.Used, max: r.max, left: d.Left + u.Free, reserve: r.reserve, refusing: refusing}, nil
+	return roomState{used: u.Used, free: u.Free, max: r.max, left: d.Left + u.Free, reserve: r.reserve, refusing: refusing}, nil
 }
 
 // low says that the room will soon be used up, "" if there is enough.

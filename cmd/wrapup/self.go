@@ -45,15 +45,22 @@ func selfOf(store *bolt.Store) func(context.Context) (*admin.Self, error) {
 
 func measureDisk(s *admin.Self, store *bolt.Store) error {
 	s.Store = store.Path()
-	info, err := os.Stat(s.Store)
-	if err != nil {
-		return fmt.Errorf("the store's size can't be told: %w", err)
+	var err error
+	if s.StoreBytes, err = fileSize(store); err != nil {
+		return err
 	}
-	s.StoreBytes = info.Size()
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(filepath.Dir(s.Store), &fs); err != nil {
 		return fmt.Errorf("the room on the disk can't be told: %w", err)
 	}
 	s.FreeBytes = int64(fs.Bavail) * fs.Bsize //nolint:gosec // no disk is so large
 	return nil
+}
+
+func fileSize(store *bolt.Store) (int64, error) {
+	info, err := os.Stat(store.Path())
+	if err != nil {
+		return 0, fmt.Errorf("the store's size can't be told: %w", err)
+	}
+	return info.Size(), nil
 }

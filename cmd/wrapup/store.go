@@ -47,7 +47,7 @@ type checker func(ctx context.Context, path string, quick bool) (*bolt.Report, e
 
 // openStore opens the store in the data folder, which is created if it isn't there, and watches its room. A damaged store is
 // salvaged first.
-func openStore(ctx context.Context, c *configs.Config, clock finish.Clock, log *slog.Logger, check checker) (*bolt.Store, *room, error) {
+func openStore(ctx context.Context, c *configs.Config, clock finish.Clock, log *slog.Logger, check checker, committed func(int, time.Duration)) (*bolt.Store, *room, error) {
 	dir, err := filepath.Abs(c.DataDir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("data_dir: %w", err)
@@ -65,7 +65,7 @@ func openStore(ctx context.Context, c *configs.Config, clock finish.Clock, log *
 	}
 	var store *bolt.Store
 	if err == nil {
-		store, err = bolt.Open(path, bolt.Options{Logger: log, MakeRoom: space.makeRoom})
+		store, err = bolt.Open(path, bolt.Options{Logger: log, MakeRoom: space.makeRoom, Observe: committed})
 	}
 	switch {
 	case errors.Is(err, outbox.ErrLocked):

@@ -67,7 +67,7 @@ func (s Source) Status(ctx context.Context) (*Status, error) {
 		}
 		out.Intake = intake
 		for i := range intake.Feeds {
-			s.expect(&intake.Feeds[i])
+			s.Expect(&intake.Feeds[i])
 		}
 	}
 	list, err := s.DestinationStatus(ctx)
@@ -76,7 +76,7 @@ func (s Source) Status(ctx context.Context) (*Status, error) {
 	}
 	for _, d := range list {
 		sum := DestinationSummary{DestinationStatus: d}
-		if sum.Held, sum.HeldMore, err = s.held(ctx, d.Destination); err != nil {
+		if sum.Held, sum.HeldMore, err = s.Held(ctx, d.Destination); err != nil {
 			return nil, err
 		}
 		out.Destinations = append(out.Destinations, sum)
@@ -89,8 +89,8 @@ func (s Source) Status(ctx context.Context) (*Status, error) {
 	return out, nil
 }
 
-// expect says whether the feed is silent though it should not be.
-func (s Source) expect(f *connector.FeedStatus) {
+// Expect notes since when the feed is silent, if it should not be.
+func (s Source) Expect(f *connector.FeedStatus) {
 	if s.Silent == nil {
 		return
 	}
@@ -102,7 +102,9 @@ func (s Source) expect(f *connector.FeedStatus) {
 // heldSample is how many of the waiting calls are asked whether they are held.
 const heldSample = 1000
 
-func (s Source) held(ctx context.Context, queue string) (n int, more bool, err error) {
+// Held counts the waiting calls of a destination that wait for something to appear, among the first heldSample ones; more says
+// that there are others.
+func (s Source) Held(ctx context.Context, queue string) (n int, more bool, err error) {
 	tasks, err := s.Store.Tasks(ctx, queue, false, outbox.Key{}, heldSample)
 	if err != nil && !errors.Is(err, outbox.ErrDamaged) {
 		return 0, false, err

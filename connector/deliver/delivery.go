@@ -223,6 +223,9 @@ func (w *work) settle(ctx context.Context, e ending) error {
 		}
 		return tx, err
 	})
+	if err == nil {
+		w.observe()
+	}
 	if err == nil && w.delivery.State != connector.DeliveryWaiting {
 		w.flow.left(w.now(), w.delivery.State, func() int {
 			depth, _ := w.store.Depth(ctx, w.Name) // a store that is being closed tells nothing
@@ -230,6 +233,21 @@ func (w *work) settle(ctx context.Context, e ending) error {
 		})
 	}
 	return err
+}
+
+// observe tells how the delivery was settled.
+func (w *work) observe() {
+	var since time.Duration
+	if w.delivery.State == connector.DeliveryDone {
+		newest := w.call.FinishedAt
+		for i := range w.call.Events {
+			if i == 0 || w.call.Events[i].At > newest {
+				newest = w.call.Events[i].At
+			}
+		}
+		since = max(0, w.now().Sub(newest.Time()))
+	}
+	w.watch.Settled(w.Name, w.delivery.State, since)
 }
 
 // shownURL is the address as it may be stored and shown: without query, and not at all if it is a secret itself.

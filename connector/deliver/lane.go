@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"wrapup/connector"
 	"wrapup/connector/target"
 	"wrapup/mappings"
 	"wrapup/outbox"
@@ -60,6 +61,21 @@ type Destination struct {
 	SecretURL bool
 }
 
+// Observer is told what a lane does. Its methods may be called by several goroutines at once, and must not block.
+type Observer interface {
+	// Attempted tells of a request: the verdict on its answer, in the words of an attempt, and how long it took.
+	Attempted(destination, verdict string, took time.Duration)
+	// Settled tells of a delivery that was settled: the state that it is in now. Of one that is done, since is how long it is
+	// since the newest event came that the record was made of; else it is 0.
+	Settled(destination string, state connector.DeliveryState, since time.Duration)
+}
+
+// unobserved is an Observer that nobody listens to.
+type unobserved struct{}
+
+func (unobserved) Attempted(string, string, time.Duration)                {}
+func (unobserved) Settled(string, connector.DeliveryState, time.Duration) {}
+
 // Options of a Lane.
 type Options struct {
 	Destination Destination
@@ -68,6 +84,8 @@ type Options struct {
 	Now    func() time.Time
 	Random func() float64
 	Logger *slog.Logger
+	// Observer may be nil.
+	Observer Observer
 	// Grace is how long requests that are under way may take to complete once the lane is told to stop.
 	Grace time.Duration
 }
@@ -80,6 +98,7 @@ type Lane struct {
 	now    func() time.Time
 	random func() float64
 	log    *slog.Logger
+	watch  Observer
 	grace  time.Duration
 
 	// started is when the lane was made: what was due before that may have been sent by a process that is gone.
@@ -110,6 +129,9 @@ func New(o Options) *Lane {
 		started: o.Now(), woken: make(chan struct{}, 1),
 		flow:   flow{begun: o.Now()},
 		limits: limits{all: limiter(o.Destination.Mapping.Rate()), steps: map[string]*rate.Limiter{}},
+	}
+	if l.watch = o.Observer; l.watch == nil {
+		l.watch = unobserved{}
 	}
 	s := newSetup(o.Destination)
 	l.gate.probe, l.gate.brake = s.Probe, s.Mapping.Brake()

@@ -52,6 +52,7 @@ func (w *work) note(record *connector.Record, action mappings.Action, got *targe
 		}
 	}
 	w.delivery.Note(a)
+	w.watch.Attempted(w.Name, a.Verdict, time.Duration(a.Took.Micros)*time.Microsecond)
 }
 
 // retrySlack is how much later than planned an attempt may be and still count in full towards giving up.

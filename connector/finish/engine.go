@@ -52,7 +52,15 @@ type Engine struct {
 	wake   chan struct{}
 	// doubted are the uuids whose call may have been finished before, see connector.DoubtItem. Only Load writes it.
 	doubted map[string]bool
+
+	// began is when the engine was made, by the growing clock: what was due before is not late.
+	began time.Duration
+	// late counts the looks that came later than lateLook.
+	late atomic.Int64
 }
+
+// lateLook is how much later than it was due a look is late.
+const lateLook = time.Second
 
 // call is an open call, or a finished one of which something new has come.
 type call struct {
@@ -73,7 +81,7 @@ func New(o Options) *Engine {
 	e := &Engine{
 		doubted: map[string]bool{},
 		store:   o.Store, destinations: o.Destinations, clock: o.Clock, log: o.Logger, looks: o.Looks,
-		calls: map[string]*call{}, agents: map[string]*agent{}, wake: make(chan struct{}, 1),
+		calls: map[string]*call{}, agents: map[string]*agent{}, wake: make(chan struct{}, 1), began: o.Clock.Mono(),
 	}
 	e.settings.Store(&o.Settings)
 	if e.looks == 0 {
@@ -186,6 +194,17 @@ func (e *Engine) Open() int {
 	return len(e.calls)
 }
 
+// Looks tells how many calls were looked at later than they were due, by more than a second, and how overdue the next one is:
+// the engine doesn't keep up, or the store is slow.
+func (e *Engine) Looks() (late int64, overdue time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.queue) > 0 {
+		overdue = max(0, e.clock.Mono()-max(e.queue[0].due, e.began))
+	}
+	return e.late.Load(), overdue
+}
+
 // Pending gives the events of the uuid that are in no record yet.
 func (e *Engine) Pending(uuid string) []connector.Arrival {
 	e.mu.Lock()
@@ -265,6 +284,9 @@ func (e *Engine) next() (*call, time.Duration) {
 	first := e.queue[0]
 	if wait := first.due - e.clock.Mono(); wait > 0 {
 		return nil, wait
+	}
+	if e.clock.Mono()-max(first.due, e.began) > lateLook {
+		e.late.Add(1)
 	}
 	heap.Pop(&e.queue)
 	first.looking = true

@@ -386,6 +386,13 @@ func (q *Quarantine) List(query connector.QuarantineQuery) connector.QuarantineP
 	return page
 }
 
+// Totals gives how many are kept, what they take, and what there was no room for.
+func (q *Quarantine) Totals() connector.QuarantinePage {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return connector.QuarantinePage{Kept: len(q.kept), Bytes: q.bytes, Room: q.room, Refused: q.refused, LastRefused: q.lastRefused}
+}
+
 // Show gives one with its body, false if it isn't there.
 func (q *Quarantine) Show(id string) (connector.Quarantined, bool) {
 	q.mu.Lock()

@@ -148,6 +148,7 @@ func (s *Store) write(requests []*request) error {
 		return s.brokenBy
 	default:
 	}
+	began := time.Now()
 	for failed := map[*request]bool{}; ; {
 		tx, err := s.db.Begin(true)
 		if err != nil {
@@ -181,6 +182,7 @@ func (s *Store) write(requests []*request) error {
 		}
 		// A crash here loses answers, not changes: callers repeat, and the repeats are recognised.
 		b.publish()
+		s.observe(len(requests), time.Since(began))
 		return nil
 	}
 }

@@ -59,6 +59,9 @@ type Options struct {
 	// fail by not calling it, or by giving another error afterwards. It must not give nil without having called it.
 	Commit func(commit func() error) error
 
+	// Observe, if given, is told of each durable commit how many changes it had in it, and how long it took. It must not block.
+	Observe func(batch int, took time.Duration)
+
 	// MakeRoom, if given, is called when a commit found no room. If it says that there is more now, the commit is tried again.
 	MakeRoom func() bool
 
@@ -74,9 +77,11 @@ type Store struct {
 	path   string
 	log    *slog.Logger
 	commit func(commit func() error) error
-	room   func() bool // makes some, see Options.MakeRoom
-	codec  codec
-	hash   func(group, id string) uint64
+	// observe is told of commits, see Options.Observe.
+	observe func(batch int, took time.Duration)
+	room    func() bool // makes some, see Options.MakeRoom
+	codec   codec
+	hash    func(group, id string) uint64
 
 	readOnly bool
 	requests chan *request
@@ -115,6 +120,7 @@ func Open(path string, opts Options) (*Store, error) {
 		log:      opts.Logger,
 		commit:   opts.Commit,
 		room:     opts.MakeRoom,
+		observe:  opts.Observe,
 		hash:     opts.hash,
 		readOnly: opts.ReadOnly,
 		requests: make(chan *request, maxBatch),
@@ -131,6 +137,9 @@ func Open(path string, opts Options) (*Store, error) {
 	}
 	if s.room == nil {
 		s.room = func() bool { return false }
+	}
+	if s.observe == nil {
+		s.observe = func(int, time.Duration) {}
 	}
 	if s.hash == nil {
 		s.hash = itemHash(maphash.MakeSeed())
