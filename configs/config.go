@@ -240,8 +240,9 @@ type Retry struct {
 type Log struct {
 	// Level is the least that is written.
 	Level string `yaml:"level" default:"info" oneof:"debug info warn error"`
-	// Format is text for people, json for machines; auto is text on a terminal, else json.
-	Format string `yaml:"format" default:"auto" oneof:"auto text json"`
+	// Format is text for people, json for machines, or journald: text with the priorities that the journal knows; auto is text on a
+	// terminal, journald where standard error is the journal (as in a systemd unit), else json.
+	Format string `yaml:"format" default:"auto" oneof:"auto text json journald"`
 }
 
 // defaultQueue is the entry of Queues that holds where a queue's own entry says nothing.

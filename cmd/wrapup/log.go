@@ -22,6 +22,9 @@ func logLevel(c configs.Log) slog.Level {
 // newLoggerAt makes a logger whose level may change.
 func newLoggerAt(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	o := &slog.HandlerOptions{Level: level, ReplaceAttr: escapedAttr}
+	if format == "journald" || format == "auto" && isJournal(w) {
+		return slog.New(newJournal(w, level))
+	}
 	if format == "json" || format == "auto" && !isTerminal(w) {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}

@@ -152,7 +152,7 @@ func try(ctx context.Context, c *configs.Destination, l *lane, o admin.TestOrder
 	}
 	t.Result = trialResult(got, o.Create, sent)
 	if len(got.Created)+len(got.Maybe) > 0 {
-		log.Info("a person tried a destination out, and created something", "destination", c.Name, "call_id", o.Record.CallID,
+		log.Info("a person tried a destination out, and created something", "destination", c.Name, "call", o.Record.CallID,
 			"created", got.Created, "maybe_created", got.Maybe)
 	}
 	return t

@@ -212,7 +212,7 @@ func logChanged(log *slog.Logger, message string, changed []Changed, reason stri
 	for _, c := range changed {
 		if c.Done {
 			n[c.Destination]++
-			log.Debug(message, "destination", c.Destination, "call_id", c.CallID, "was", c.State) //nolint:sloglint // one of two
+			log.Debug(message, "destination", c.Destination, "call", c.CallID, "was", c.State) //nolint:sloglint // one of two
 		}
 	}
 	for destination, n := range n {

@@ -30,7 +30,7 @@ func (w *work) settled(ctx context.Context) (released bool, err error) {
 	case err == nil && w.delivery.State == connector.DeliveryWaiting:
 		err = w.attempt(ctx)
 	case err == nil:
-		l.log.Warn("a delivery was ended by somebody else", "call_id", w.entry.ID)
+		l.log.Warn("a delivery was ended by somebody else", "call", w.entry.ID)
 		err = errSettled
 	}
 	if errors.Is(err, errSettled) {
@@ -68,6 +68,7 @@ func (w *work) attempt(ctx context.Context) error {
 	}
 	w.begin()
 	if gone := w.unknownStep(); gone != "" {
+		w.log.Error("a call may have been delivered by a step that the mapping doesn't have any more; it is parked", "call", w.entry.ID, "step", gone)
 		return w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: step " + gone +
 			" was sent, or may have been, and the mapping has no step of that name any more; what it has could log the call twice"})
 	}
@@ -76,7 +77,7 @@ func (w *work) attempt(ctx context.Context) error {
 		call, login := w.view(record)
 		action, err := w.mapping.Next(call)
 		if err != nil { // a template that can't be rendered for this record never will be: no hot loop
-			w.log.Error("a call can't be rendered; it is dead", "call_id", record.CallID, "error", err)
+			w.log.Error("a call can't be rendered; it is dead", "call", record.CallID, "error", w.unnumbered(err.Error()))
 			w.flow.failed(w.now(), err.Error())
 			return w.settle(ctx, ending{state: connector.DeliveryDead, reason: err.Error(), of: w.letGo(record)})
 		}

@@ -150,7 +150,7 @@ func (w *work) write(ctx context.Context, commit func(context.Context, outbox.Tx
 			}
 			continue
 		}
-		w.log.Error("a delivery can't be stored; it is tried again", "call_id", w.entry.ID, "error", err)
+		w.log.Error("a delivery can't be stored; it is tried again", "call", w.entry.ID, "error", w.unnumbered(err.Error()))
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -170,7 +170,7 @@ func (w *work) refresh(ctx context.Context) error {
 	}
 	if fresh.delivery.State != connector.DeliveryWaiting {
 		// Erased meanwhile. What was sent stays in the destination, and its answer must not come back into the store.
-		w.log.Warn("a call was erased while it was being sent: the destination may have it", "call_id", w.entry.ID)
+		w.log.Warn("a call was erased while it was being sent: the destination may have it", "call", w.entry.ID)
 		return errSettled
 	}
 	w.entry, w.version, w.call = fresh.entry, fresh.version, fresh.call
@@ -246,6 +246,13 @@ func (w *work) observe() {
 			}
 		}
 		since = max(0, w.now().Sub(newest.Time()))
+	}
+	switch w.delivery.State {
+	case connector.DeliveryDone:
+		w.log.Info("a call is delivered", "call", w.entry.ID, "revision", w.delivery.Done, "after", since.Round(time.Millisecond).String())
+	case connector.DeliverySkipped:
+		w.log.Debug("a call is not wanted", "call", w.entry.ID, "reason", w.unnumbered(w.delivery.Reason))
+	default: // said where it was decided
 	}
 	w.watch.Settled(w.Name, w.delivery.State, since)
 }

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"wrapup/connector"
 )
 
 const (
@@ -27,6 +29,17 @@ func (w *work) mask(text string) string {
 		for _, secret := range secrets {
 			text = strings.ReplaceAll(text, secret, masked)
 		}
+	}
+	return text
+}
+
+// unnumbered takes the customer's number out of a text that is logged.
+func (w *work) unnumbered(text string) string {
+	if w.call == nil {
+		return text
+	}
+	for _, number := range w.call.Phones() {
+		text = connector.MaskNumberIn(text, number)
 	}
 	return text
 }

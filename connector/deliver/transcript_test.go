@@ -273,7 +273,7 @@ func (h *aboutDestination) Handle(_ context.Context, r slog.Record) error {
 	of := ""
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
-		case "call_id":
+		case "call":
 			of = a.Value.String()
 		case "reason":
 			reason = ": " + a.Value.String()

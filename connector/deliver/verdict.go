@@ -98,13 +98,13 @@ func (w *work) judged(ctx context.Context, record *connector.Record, action mapp
 			return true, w.paused(ctx, v, now)
 		}
 		if w.gate.down(now, met) {
-			w.log.Error("the destination is paused; it is tried again now and then", "reason", v.Reason, "every", w.Probe)
+			w.log.Error("the destination is paused; it is tried again now and then", "reason", w.unnumbered(v.Reason), "every", w.Probe)
 		}
 		return true, w.paused(ctx, v, now.Add(max(w.Probe, v.After)))
 	case target.Unsure:
 		if !safe && !w.RetryUnsure && slices.Contains(w.doubles, action.Step) {
 			w.speaksAgainst(now, met, suspectsFailed)
-			w.log.Error("a call may have been delivered; it is parked", "call_id", record.CallID, "step", action.Step, "reason", v.Reason)
+			w.log.Error("a call may have been delivered; it is parked", "call", record.CallID, "step", action.Step, "reason", w.unnumbered(v.Reason))
 			return true, w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: " + v.Reason})
 		}
 		if action.Kind == mappings.ActionSend && !action.Lookup {
@@ -135,7 +135,7 @@ func (w *work) speaksAgainst(now time.Time, t trouble, enough int) (down bool) {
 	down, news := w.gate.suspect(now, t, enough)
 	if news {
 		w.log.Error("several calls in a row were not taken: the destination is paused; it is tried again now and then",
-			"reason", t.reason, "every", w.Probe)
+			"reason", w.unnumbered(t.reason), "every", w.Probe)
 	}
 	return down
 }
@@ -145,7 +145,7 @@ func (w *work) dead(ctx context.Context, record *connector.Record, action mappin
 	w.delivery.RefusedAt, w.delivery.RefusedStep = 0, ""
 	w.noEffect(action)
 	w.letGo(record)
-	w.log.Error("a call was refused; it is dead", "call_id", record.CallID, "step", action.Step, "reason", reason)
+	w.log.Error("a call was refused; it is dead", "call", record.CallID, "step", action.Step, "reason", w.unnumbered(reason))
 	return w.settle(ctx, ending{state: connector.DeliveryDead, reason: reason})
 }
 
@@ -204,18 +204,18 @@ func (w *work) again(ctx context.Context, record *connector.Record, v target.Ver
 	w.delivery.Fail(connector.TimeOf(now), retrySlack.Microseconds())
 	if time.Duration(w.delivery.Tried)*time.Microsecond >= w.GiveUpAfter {
 		reason := fmt.Sprintf("given up after %s: %s", w.GiveUpAfter, v.Reason)
-		w.log.Error("a call can't be delivered; it is dead", "call_id", record.CallID, "reason", reason)
+		w.log.Error("a call can't be delivered; it is dead", "call", record.CallID, "reason", w.unnumbered(reason))
 		return w.settle(ctx, ending{state: connector.DeliveryDead, reason: reason})
 	}
 	// Never sooner than asked.
 	delay := max(w.Backoff.Delay(w.delivery.Failed, w.random()), v.After)
-	w.log.Warn("a call is not delivered yet; it is tried again", "call_id", record.CallID, "reason", v.Reason, "failed", w.delivery.Failed, "in", delay)
+	w.log.Warn("a call is not delivered yet; it is tried again", "call", record.CallID, "reason", w.unnumbered(v.Reason), "failed", w.delivery.Failed, "in", delay)
 	return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: v.Reason, due: now.Add(delay)})
 }
 
 // stop holds the destination for a person, because of the brake.
 func (w *work) stop(ctx context.Context, reason string) error {
-	w.log.Error("the destination is held until somebody resumes it", "reason", reason)
+	w.log.Error("the destination is held until somebody resumes it", "reason", w.unnumbered(reason))
 	if err := w.remember(context.WithoutCancel(ctx), heldPause{Reason: reason, Since: connector.TimeOf(w.now())}); err != nil {
 		return err
 	}

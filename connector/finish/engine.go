@@ -312,7 +312,7 @@ func (e *Engine) look(ctx context.Context, c *call) error {
 	case errors.Is(err, outbox.ErrConflict):
 		next = now // somebody changed the call meanwhile: look again, with what it is now
 	default:
-		e.log.Error("a call can't be finished; it is tried again", "uuid", c.uuid, "error", err)
+		e.log.Error("a call can't be finished; it is tried again", "call", c.uuid, "error", err)
 		next = now + min(lookPause<<min(c.failed, 16), lookPauseMax)
 		c.failed++
 	}

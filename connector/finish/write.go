@@ -38,7 +38,24 @@ func (e *Engine) write(ctx context.Context, uuid string, c *change, timeline cor
 	if _, err := e.store.Commit(ctx, tx); err != nil {
 		return err
 	}
+	e.tell(c)
 	return nil
+}
+
+// tell logs what was made of a call.
+func (e *Engine) tell(c *change) {
+	r := &c.attempt.Record
+	switch {
+	case c.of == nil:
+		e.log.Info("a call is finished", "call", r.CallID, "outcome", string(r.Outcome), "queue", string(r.Queue),
+			"phone", connector.MaskNumber(string(r.Phone)), "deliveries", len(e.destinations()))
+	case c.record:
+		e.log.Info("a finished call is amended", "call", c.of.entry.ID, "outcome", string(r.Outcome), "events", len(c.drop))
+	case len(c.late) == 0:
+		e.log.Debug("events came that tell nothing new of their call", "call", c.of.entry.ID, "events", len(c.drop))
+	default:
+		e.log.Info("events came too late to change their call", "call", c.of.entry.ID, "events", len(c.late))
+	}
 }
 
 func (e *Engine) create(tx *outbox.Tx, c *change, timeline correlate.Timeline, now time.Time) error {

@@ -149,7 +149,7 @@ func (r *Receiver) tally(source string, events []connector.Event, outcome []even
 	}
 	r.lost.log(r.now(), "an event may be lost: it could not be stored",
 		slog.String("source", source), slog.String("reason", no.text), slog.Any("error", outcome[first].err),
-		slog.Int("events", failed), slog.Int("stored", done.Stored), slog.String("first_uuid", events[first].UUID),
+		slog.Int("events", failed), slog.Int("stored", done.Stored), slog.String("call", events[first].UUID),
 		slog.String("first_code", events[first].Code), slog.String("first_time", events[first].Time.String()))
 	return done, no
 }

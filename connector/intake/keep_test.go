@@ -138,7 +138,7 @@ func TestFailedCommit(t *testing.T) {
 		assert.Equal(t, "ERROR", lines[0]["level"])
 		assert.Equal(t, "an event may be lost: it could not be stored", lines[0]["msg"])
 		assert.Equal(t, tt.err.Error(), lines[0]["error"])
-		assert.Equal(t, call, lines[0]["first_uuid"])
+		assert.Equal(t, call, lines[0]["call"])
 		assert.NotContains(t, s.log.String(), "812345613")
 
 		s.store.before = nil
