@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -216,21 +217,41 @@ func (g *gauges) counted(ctx context.Context, source *admin.Source, list []admin
 // queueDays is the time that the regulator's line for abandoned calls is drawn over.
 const queueDays = 30
 
+// mostQueues is how many queues are told apart. Their names are the dialer's: a mistake there must not flood Prometheus.
+const mostQueues = 100
+
+// otherQueues is the label of all others, and noQueue that of calls that name none. No access number looks like that.
+const (
+	otherQueues = "(other)"
+	noQueue     = "(none)"
+)
+
+// fewQueues gives the queues with the most calls, and the others as one.
+func fewQueues(list []admin.QueueStats) []admin.QueueStats {
+	slices.SortStableFunc(list, func(a, b admin.QueueStats) int { return cmp.Compare(b.Offered, a.Offered) })
+	if len(list) <= mostQueues {
+		return list
+	}
+	rest := admin.QueueStats{Queue: otherQueues}
+	for i := range list[mostQueues:] {
+		q := &list[mostQueues+i]
+		rest.Offered, rest.Answered, rest.Connected = rest.Offered+q.Offered, rest.Answered+q.Answered, rest.Connected+q.Connected
+		rest.Abandoned, rest.Late, rest.ShortRing = rest.Abandoned+q.Abandoned, rest.Late+q.Late, rest.ShortRing+q.ShortRing
+	}
+	return append(list[:mostQueues], rest)
+}
+
+// queueLabel names a queue, with what no label may have left out.
+func queueLabel(name connector.Text) string {
+	return cmp.Or(strings.ToValidUTF8(string(name), "\ufffd"), noQueue)
+}
+
 func (g *gauges) queues(ctx context.Context, to chan<- prometheus.Metric, source *admin.Source) error {
 	list, err := source.Queues(ctx, queueDays)
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(list, func(a, b admin.QueueStats) int { return cmp.Compare(b.Offered, a.Offered) })
-	if len(list) > mostQueues {
-		rest := admin.QueueStats{Queue: otherQueues}
-		for i := range list[mostQueues:] {
-			q := &list[mostQueues+i]
-			rest.Offered, rest.Answered, rest.Connected = rest.Offered+q.Offered, rest.Answered+q.Answered, rest.Connected+q.Connected
-			rest.Abandoned, rest.Late, rest.ShortRing = rest.Abandoned+q.Abandoned, rest.Late+q.Late, rest.ShortRing+q.ShortRing
-		}
-		list = append(list[:mostQueues], rest)
-	}
+	list = fewQueues(list)
 	for i := range list {
 		q, name := &list[i], queueLabel(list[i].Queue)
 		for _, c := range []struct {

@@ -32,7 +32,7 @@ func (d *daemon) public() *http.ServeMux {
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { answer(w, d.unhealthy(r.Context())) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answer(w, d.unready(r.Context())) })
-	mux.Handle("GET /metrics", d.meters.handler())
+	mux.Handle("GET /metrics", d.meters.handler(d.log))
 	return mux
 }
 

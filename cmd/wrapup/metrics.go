@@ -1,7 +1,7 @@
 package main
 
 import (
-	"cmp"
+	"log/slog"
 	"net/http"
 	"runtime"
 	"time"
@@ -73,9 +73,12 @@ func (m *meters) committed(batch int, took time.Duration) {
 	m.commits.Observe(took.Seconds())
 }
 
-// handler answers scrapes, a few at a time.
-func (m *meters) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: scrapeTime})
+// handler answers scrapes, a few at a time. What can't be told is logged and left out.
+func (m *meters) handler(log *slog.Logger) http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		MaxRequestsInFlight: 4, Timeout: scrapeTime, ErrorHandling: promhttp.ContinueOnError,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError),
+	})
 }
 
 // scrapeTime is how long a scrape may take.
@@ -107,11 +110,3 @@ func (g gauge) truth(c chan<- prometheus.Metric, is bool, labels ...string) {
 
 // seconds gives a point in time in seconds since 1970, 0 if it is not known.
 func seconds(t connector.Time) float64 { return float64(t) / 1e6 }
-
-// mostQueues is how many queues are told apart; the others are summed up as "other".
-const mostQueues = 100
-
-const otherQueues = "other"
-
-// queueLabel names a queue; calls without one have one, too.
-func queueLabel(name connector.Text) string { return cmp.Or(string(name), "none") }

@@ -10,9 +10,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"wrapup/connector"
+	"wrapup/connector/admin"
 )
 
 const metricsDoc = "../../configs/metrics.md"
@@ -194,4 +198,18 @@ destinations: [{name: crm, mapping: record, url: "http://127.0.0.1:1/", concurre
 	few, many := scrapes(200), scrapes(20_000)
 	assert.Less(t, many, 4*few, "a hundred times as many wait")
 	t.Log(few, many)
+}
+
+// However many queues the dialer names, only so many are told apart.
+func TestMetricsOfManyQueues(t *testing.T) {
+	var list []admin.QueueStats
+	for i := range 1000 {
+		list = append(list, admin.QueueStats{Queue: connector.Text(fmt.Sprint(i)), Offered: int64(i), Answered: 2, Abandoned: 1})
+	}
+	few := fewQueues(list)
+	require.Len(t, few, mostQueues+1)
+	assert.Equal(t, "999", queueLabel(few[0].Queue))
+	assert.Equal(t, admin.QueueStats{Queue: otherQueues, Offered: 899 * 900 / 2, Answered: 1800, Abandoned: 900}, few[mostQueues])
+	assert.Equal(t, noQueue, queueLabel(""))
+	assert.True(t, utf8.ValidString(queueLabel("10\xff")))
 }

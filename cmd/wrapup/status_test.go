@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -104,5 +105,38 @@ func TestHealth(t *testing.T) {
 	for _, path := range []string{"/", "/v1/status", "/v1/reload", "/v1/story?uuid=a"} {
 		assert.True(t, strings.HasPrefix(get(path), "404"), path)
 	}
+	require.Zero(t, s.terminate())
+}
+
+// A feed that is silent at the hours at which it is expected, and a dialer whose clock is wrong, need a person.
+func TestStatusOfAFeed(t *testing.T) {
+	crm := newSink(t)
+	s := reloadable(t, crm)
+	public := s.freeAddress()
+	s.edit("  - {name: down", "#", "admin: {", "admin: {listen: "+public+", ", "auth: {token: {file: dialer.token}}}", "auth: {token: {file: dialer.token}}, "+
+		"expect: {hours: \"00:00-24:00\", zone: Asia/Jakarta, within: 1s}}")
+	s.start()
+	s.eventually("silence to be noticed", func() bool {
+		out, code := s.run("status")
+		return code == 1 && strings.Contains(out, "! source nxcloud-events: nothing has come for ")
+	})
+	assert.Equal(t, "1", value(t, scrape(t, public), "wrapup_source_silent", `source="nxcloud-events"`))
+	s.edit("within: 1s", "within: 1h")
+	_, code := s.run("reload")
+	require.Zero(t, code)
+	out, code := s.run("status")
+	assert.Zero(t, code, out)
+	assert.Equal(t, "0", value(t, scrape(t, public), "wrapup_source_silent", `source="nxcloud-events"`))
+
+	ahead := time.Now().Add(time.Hour)
+	for i := range 10 {
+		body := fmt.Sprintf(`{"type":2,"state":1,"callid":"104906","uuid":"call-%d","callphone":"812345613","time":"%d","info":"x"}`, i, ahead.UnixMicro())
+		resp, err := http.Post(s.url()+"/"+firstToken, "application/json", strings.NewReader(body))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+	}
+	out, code = s.run("status")
+	assert.Equal(t, 1, code)
+	assert.Regexp(t, `! source nxcloud-events: the dialer's clock is (1h0m0s|59m\d+s) ahead of ours`, out)
 	require.Zero(t, s.terminate())
 }
