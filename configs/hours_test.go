@@ -1,11 +1,14 @@
 package configs
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 )
 
 func TestHoursOpen(t *testing.T) {
@@ -81,4 +84,47 @@ func TestSilent(t *testing.T) {
 	}
 	_, silent := (*Expect)(nil).Silent(at(2, 9, 0), time.Time{}, time.Time{})
 	assert.False(t, silent, "nothing is expected where nothing is said")
+}
+
+// Where no clock is ever set, now is within the hours if a day of the week, counted in minutes, says so.
+func TestHoursByTheMinute(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var parts []string
+		inside := map[int]bool{} // minutes of the week, from Sunday
+		for range rapid.IntRange(1, 3).Draw(t, "parts") {
+			first, last := rapid.IntRange(0, 6).Draw(t, "first"), rapid.IntRange(0, 6).Draw(t, "last")
+			from, to := rapid.IntRange(0, dayMinutes-1).Draw(t, "from"), rapid.IntRange(0, dayMinutes).Draw(t, "to")
+			parts = append(parts, fmt.Sprintf("%s-%s %02d:%02d-%02d:%02d", weekdays[first], weekdays[last], from/60, from%60, to/60, to%60))
+			if to <= from {
+				to += dayMinutes
+			}
+			for day := first; ; day = (day + 1) % 7 {
+				for m := from; m < to; m++ {
+					inside[(day*dayMinutes+m)%(7*dayMinutes)] = true
+				}
+				if day == last {
+					break
+				}
+			}
+		}
+		h, err := ParseHours(strings.Join(parts, ", "))
+		require.NoError(t, err)
+		minute := rapid.IntRange(0, 7*dayMinutes-1).Draw(t, "minute")
+		now := time.Date(2026, 3, 1, 0, minute, 30, 0, time.UTC) // a Sunday
+		since, open := h.Open(now, time.UTC)
+		require.Equal(t, inside[minute], open, h.String())
+		if !open {
+			return
+		}
+		begin := minute
+		for n := 0; inside[(begin+7*dayMinutes-1)%(7*dayMinutes)] && n < 7*dayMinutes; n++ {
+			begin--
+			if begin < 0 {
+				begin += 7 * dayMinutes
+			}
+		}
+		if len(inside) < 7*dayMinutes {
+			require.Equal(t, begin, (int(since.Weekday())*24+since.Hour())*60+since.Minute(), h.String())
+		}
+	})
 }
