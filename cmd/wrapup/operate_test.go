@@ -271,7 +271,9 @@ func TestAuditFindsWhatNobodyWillSend(t *testing.T) {
 	s := newSite(t, config(sink.url()))
 	s.start()
 	s.succeeds("destinations", "pause", "sink", "--reason", "so that they wait")
-	s.accepted(append(unanswered("a"), unanswered("b")...)...)
+	s.accepted(unanswered("a")...) // they are looked at side by side: this one is to be the first
+	s.eventually("it to wait", func() bool { return s.waiting() == 1 })
+	s.accepted(unanswered("b")...)
 	s.eventually("both to wait", func() bool { return s.waiting() == 2 })
 	assert.Contains(t, s.succeeds("audit"), "The sum holds")
 	require.Zero(t, s.terminate())
