@@ -38,7 +38,7 @@ func TestAttention(t *testing.T) {
 		{"little room", &Status{Self: Self{Running: true, RoomLow: "the disk has 300.0 MiB left"}}, "there is little room left for events: the disk has"},
 		{"no room", &Status{Self: Self{Running: true, RoomLow: "x", Unready: []string{"disk full"}}}, "not ready: disk full"},
 		{"a call that waits for long", destination(DestinationStatus{State: DestinationRunning, Waiting: 7, OldestAt: ago(2 * time.Hour)}),
-			"crm: 7 call(s) wait, and one of them has been waiting for 2h0m0s"},
+			"crm: 7 call(s) wait, and one of them was finished 2h0m0s ago"},
 		{"calls that wait", destination(DestinationStatus{State: DestinationRunning, Waiting: 7, OldestAt: ago(time.Minute)}), ""},
 		{"dead ones", destination(DestinationStatus{State: DestinationRunning, Dead: 2}), "crm: 2 dead"},
 		{"parked ones", destination(DestinationStatus{State: DestinationRunning, Parked: 2}), "crm: 2 parked"},
