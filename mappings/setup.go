@@ -118,4 +118,3 @@ func fileOf(n *yaml.Node) string {
 	}
 	return ""
 }
-
