@@ -9,7 +9,7 @@ LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT)
 
 .PHONY: help
 help: ## Say what there is
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## Build bin/wrapup
@@ -97,6 +97,10 @@ packages: build $(BIN)/nfpm-$(NFPM) ## Build bin/packages/*.deb and *.rpm
 			--config configs/packages/nfpm.yaml --packager $$kind --target $(PACKAGES) || exit 1; \
 	done
 	@rm -r $(PACKAGES)/tree
+
+.PHONY: packages-test
+packages-test: ## Install, upgrade and remove the package in a fresh Debian under systemd (Debian, root)
+	@bash .ci/packages
 
 # Pinned like the linter, and for the same reason no tool of the module.
 $(BIN)/nfpm-$(NFPM):
