@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"text/tabwriter"
 
 	yaml "go.yaml.in/yaml/v4"
 	"golang.org/x/term"
@@ -108,7 +109,16 @@ func (q *questions) secret(question string) (string, error) {
 // askAll completes the answers, and gives the mapping that was chosen.
 func (s *setup) askAll(q *questions) (*chosen, error) {
 	var err error
-	s.crm, err = q.ask(s.crm, "--crm", "The CRM: one of "+strings.Join(crmNames(), ", "), "", func(name string) error {
+	question := "The CRM"
+	switch {
+	case q.nobody:
+		question += ": one of " + strings.Join(crmNames(), ", ")
+	case s.crm == "":
+		if err := q.showCRMs(); err != nil {
+			return nil, err
+		}
+	}
+	s.crm, err = q.ask(s.crm, "--crm", question, "", func(name string) error {
 		_, err := choose(name)
 		return err
 	})
@@ -136,6 +146,23 @@ func (s *setup) askAll(q *questions) (*chosen, error) {
 		return nil, err
 	}
 	return k, s.unanswered(q)
+}
+
+// showCRMs lists what there is to choose from, and what each needs on its side.
+func (q *questions) showCRMs() error {
+	t := tabwriter.NewWriter(q.out, 0, 0, 2, ' ', 0)
+	for _, name := range crmNames() {
+		k, err := choose(name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(t, "  %s\t%s", name, k.summary.Description)
+		if about := k.summary.About; about != nil && about.Needs != "" {
+			fmt.Fprintf(t, "; needs %s", about.Needs)
+		}
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
 }
 
 func (s *setup) unanswered(q *questions) error {

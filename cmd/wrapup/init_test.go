@@ -100,6 +100,7 @@ func TestInitAsks(t *testing.T) {
 	out, errs, err := answering(t, typed, "--dir", dir, "--host", "here")
 	require.NoError(t, err, errs)
 	assert.Contains(t, errs, `did you mean "zendesk"?`)
+	assert.Contains(t, errs, `needs a call property "call_uuid" with unique values`)
 	assert.Contains(t, errs, `"acme" is no address`)
 	assert.NotContains(t, out+errs, "s3cret")
 	assert.NotContains(t, out, placeholder)
