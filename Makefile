@@ -28,8 +28,9 @@ test: ## Run all tests, with the race detector
 	go test ./cmd/wrapup -run 'TestSlowConnections|TestFloodsOfHeaders|TestDeepAndLargeBodies'
 
 .PHONY: test-long
-test-long: ## Kill the daemon 200 times under load, and cut the power at every moment of 1,000 events
+test-long: ## Kill the daemon 200 times under load, cut the power at every moment of 1,000 events, damage 2,000 files
 	TEST_CUTS=all go test -timeout 30m -count=1 -run TestPowerCuts -v ./cmd/wrapup
+	TEST_FLIPS=2000 go test -timeout 30m -count=1 -run TestFlippedBytes -v ./connector/salvage
 	TEST_KILLS=200 go test -timeout 30m -count=1 -run TestKilledAgainAndAgain -v ./cmd/wrapup
 
 SOAK ?= 5m

@@ -30,6 +30,14 @@ func ParseDestinationGroup(group string) (name string, ok bool) {
 	return strings.CutPrefix(group, destinationGroup)
 }
 
+// DoubtItem is the item of a call's group that says that the call may have been finished, and delivered, before: its events
+// were salvaged from a damaged store whose history is not whole. It is no event.
+const DoubtItem = "doubt"
+
+// DoubtStep is the step that the deliveries of such a call are unsure of. No mapping has it (names of steps have no space), so
+// that they are parked as maybe delivered.
+const DoubtStep = "before the store was salvaged"
+
 // HoldsEvents says that the items of a group are events: it is a call's, or an agent's.
 func HoldsEvents(group string) bool {
 	return strings.HasPrefix(group, callGroup) || strings.HasPrefix(group, agentGroup)

@@ -35,6 +35,7 @@ var may = map[string][]string{
 	"connector/admin":             {"connector", "connector/correlate", "outbox"},
 	"connector/simulate":          {"connector"},
 	"connector/bench":             {"connector", "connector/correlate", "connector/nxcloud", "outbox"},
+	"connector/salvage":           {"connector", "outbox"},
 }
 
 // everything is what only commands may import.

@@ -132,7 +132,7 @@ func (a *app) askToWrite(ctx context.Context, change func(context.Context, asked
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("no daemon answers at %s, and there is no store at %s", cfg.Admin.Socket, path)
 	}
-	store, space, err := openStore(cfg, finish.NewSystemClock(), slog.New(slog.DiscardHandler))
+	store, space, err := openStore(ctx, cfg, finish.NewSystemClock(), slog.New(slog.DiscardHandler), checkInChild)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,9 @@ const agentsSeen = 7 * 24 * time.Hour
 const askingTime = 5 * time.Second
 
 func (a *app) check() *cobra.Command {
-	return &cobra.Command{
+	var store, quick bool
+	format := output("text")
+	c := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration and every mapping, and print all that is wrong",
 		Long: `Check reads the configuration, its secrets and every mapping, as serve would, and prints all that is
@@ -30,10 +32,24 @@ wrong with them at once, each with file, line and column. It exits with 1 if any
 
 It warns of what is doubtful: a destination that can log a call twice after a lost answer, a mapping of your own that
 stands before a newer preset and, where a daemon or its store can be asked, agents of the last 7 days whom the tables
-of a mapping don't know.`,
-		Example: "  wrapup check --config ./wrapup.yaml && sudo systemctl restart wrapup",
-		Args:    args(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error {
+of a mapping don't know.
+
+With --store it checks the file of the store instead, the given one or that of the configuration: every page, every
+value's checksum, and what the values say of each other. It exits with 1 if anything is wrong, and with 3 if a daemon
+has the store open: stop it first. It changes nothing; serve salvages a damaged store at its start.`,
+		Example: `  wrapup check --config ./wrapup.yaml && sudo systemctl restart wrapup
+  wrapup check --store
+  wrapup check --store /backup/wrapup.db -o json`,
+		Args: func(c *cobra.Command, got []string) error {
+			if store && len(got) == 1 {
+				return nil
+			}
+			return args(0, "no arguments, or one file with --store")(c, got)
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if store {
+				return a.checkStore(c, args, quick, format)
+			}
 			cfg, err := a.load()
 			if err != nil {
 				return err
@@ -44,6 +60,10 @@ of a mapping don't know.`,
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&store, "store", false, "check the file of the store")
+	c.Flags().BoolVar(&quick, "quick", false, "with --store: pages, checksums and references only")
+	c.Flags().VarP(&format, "output", "o", "with --store: `text` or json")
+	return c
 }
 
 // printDestinations says what becomes of a call at each destination if an answer is lost.

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -52,13 +51,15 @@ type daemon struct {
 	destinations nameList
 	// listening, if set, is told the address once events are accepted.
 	listening func(addr net.Addr)
+	// checker checks the file of a store before it is opened; nil if that isn't needed.
+	checker checker
 }
 
 // run serves until ctx ends, or the store breaks. Parts are started from the store up to the intake and stopped the
 // other way round: what is accepted always has somebody to finish and deliver it.
 func (d *daemon) run(ctx context.Context) (err error) {
 	clock := finish.NewSystemClock()
-	store, space, err := openStore(d.config, clock, d.log)
+	store, space, err := openStore(ctx, d.config, clock, d.log, d.checker)
 	if err != nil {
 		return err
 	}
@@ -241,34 +242,6 @@ func settings(c *configs.Config) correlate.Settings {
 	}
 	s.DefaultQueue = s.Queues["default"]
 	return s
-}
-
-const storeFile = "wrapup.db"
-
-// openStore opens the store in the data folder, which is created if it isn't there, and watches its room.
-func openStore(c *configs.Config, clock finish.Clock, log *slog.Logger) (*bolt.Store, *room, error) {
-	dir, err := filepath.Abs(c.DataDir)
-	if err != nil {
-		return nil, nil, fmt.Errorf("data_dir: %w", err)
-	}
-	if err := makeFolder(dir, storeFile); err != nil {
-		return nil, nil, fmt.Errorf("data_dir: %w", err)
-	}
-	space, err := newRoom(dir, c.Store.MaxSize, clock.Mono, log)
-	if err != nil {
-		return nil, nil, err
-	}
-	store, err := bolt.Open(filepath.Join(dir, storeFile), bolt.Options{Logger: log, MakeRoom: space.makeRoom})
-	switch {
-	case errors.Is(err, outbox.ErrLocked):
-		return nil, nil, fmt.Errorf("another wrapup is running on the data in %s: stop it first, or give this one a data_dir of its own", dir)
-	case errors.Is(err, syscall.EROFS):
-		return nil, nil, fmt.Errorf("the disk of %s is read-only, so no event could be stored: mount it for writing (%w)", dir, err)
-	case err != nil:
-		return nil, nil, err
-	}
-	space.usage = store.Usage
-	return store, space, nil
 }
 
 // listenAdmin listens on the admin socket. The store is locked by now, so a socket that is there already belongs to nobody.

@@ -144,7 +144,7 @@ func (t *trying) alone(ctx context.Context, o admin.TestOrder) (got *trial, err 
 		return nil, err
 	}
 	d := &daemon{config: &one, log: slog.New(slog.DiscardHandler)}
-	store, _, err := openStore(&one, finish.NewSystemClock(), d.log)
+	store, _, err := openStore(ctx, &one, finish.NewSystemClock(), d.log, nil)
 	switch {
 	case errors.Is(err, outbox.ErrLocked):
 		return nil, fmt.Errorf("a daemon runs on the data in %s, but none answers at %s: is admin.socket the one it uses?", one.DataDir, one.Admin.Socket)

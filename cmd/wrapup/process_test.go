@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,6 +24,9 @@ import (
 // These tests run the real program as a process of its own: the test binary, which is wrapup when it is told so.
 func TestMain(m *testing.M) {
 	if os.Getenv("BE_WRAPUP") != "" {
+		if fault := os.Getenv("CHECK_ENDS_BY"); fault != "" && slices.Contains(os.Args, "--store") {
+			endBy(fault)
+		}
 		main()
 		os.Exit(0)
 	}
@@ -34,6 +38,21 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+// endBy ends a process as a check of a store may end.
+func endBy(fault string) {
+	switch fault {
+	case "panic":
+		panic("a made-up panic")
+	case "segv":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSEGV)
+	case "kill":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "term":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
+	}
+	select {} // "hang", and until the signal comes
 }
 
 // patience is how long a test waits for something that takes milliseconds, before it fails.
@@ -63,6 +82,8 @@ type site struct {
 	addr   string
 	cmd    *exec.Cmd
 	log    *logs
+	// damaged says that the test damages the store.
+	damaged bool
 }
 
 // newSite writes a configuration; its listen address, data_dir and admin.socket are set already.
@@ -112,6 +133,9 @@ func (s *site) startAt(ready, listen string) {
 		}
 		return false
 	})
+	if !s.damaged { // whatever else was done to it, a kill -9 too
+		require.NotContains(s.t, s.log.String(), "the store is damaged")
+	}
 }
 
 // kill ends the daemon as kill -9 does.
@@ -130,6 +154,11 @@ func (s *site) terminate() int {
 	_ = s.cmd.Wait()
 	code := s.cmd.ProcessState.ExitCode()
 	s.cmd = nil
+	if code == 0 && !s.damaged {
+		// Whatever was done with it, a store that was stopped cleanly is whole.
+		out, code := s.run("check", "--store")
+		require.Equal(s.t, 0, code, out)
+	}
 	return code
 }
 

@@ -34,7 +34,7 @@ A configuration that doesn't check out is refused, with everything that is wrong
 			reloads := make(chan os.Signal, 1)
 			signal.Notify(reloads, syscall.SIGHUP)
 			defer signal.Stop(reloads)
-			d := &daemon{config: cfg, log: newLoggerAt(a.err, cfg.Log.Format, level), level: level, reloads: reloads,
+			d := &daemon{checker: checkInChild, config: cfg, log: newLoggerAt(a.err, cfg.Log.Format, level), level: level, reloads: reloads,
 				load: func() (*configs.Config, problem.Problems) {
 					return configs.Load(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags})
 				}}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"wrapup/configs"
 	"wrapup/connector"
 	"wrapup/connector/admin"
+	"wrapup/outbox/bolt"
 )
 
 // callback is the address to give to the dialer.
@@ -36,7 +38,8 @@ the calls that are open, waiting, held, dead or parked, the pauses, the disk, th
 dialer. Behind a proxy these have the proxy's name.
 
 It exits with 0 if nothing needs a person, and with 1 if something does: a destination that is paused or waits for a person,
-dead or parked calls, posts that were not understood or got lost, a reload that was refused, no room, no daemon.`,
+dead or parked calls, posts that were not understood or got lost, a reload that was refused, no room, the report on a damaged
+store beside it, no daemon.`,
 		Example: "  wrapup status\n  wrapup status --show-secrets\n  wrapup status -o json | jq .attention",
 		Args:    args(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -57,6 +60,7 @@ dead or parked calls, posts that were not understood or got lost, a reload that 
 			}); err != nil {
 				return err
 			}
+			s.Attention = append(s.Attention, salvageReports(cfg.DataDir)...)
 			host, err := os.Hostname()
 			if err != nil {
 				host = "HOST"
@@ -80,6 +84,18 @@ dead or parked calls, posts that were not understood or got lost, a reload that 
 	c.Flags().VarP(&format, "output", "o", "text or json")
 	c.Flags().BoolVar(&secrets, "show-secrets", false, "show the tokens in the dialer's addresses")
 	return c
+}
+
+// salvageReports says which reports on damaged stores lie in the data folder.
+func salvageReports(dataDir string) (lines []string) {
+	reports, err := bolt.SalvageReports(filepath.Join(dataDir, storeFile))
+	if err != nil {
+		return nil // others may ask the daemon than those who may read its data
+	}
+	for _, path := range reports {
+		lines = append(lines, fmt.Sprintf("the store was damaged and was salvaged: read %s, and move it away when that is settled", path))
+	}
+	return lines
 }
 
 // callbacks gives the addresses for the dialer. Secrets are in it only if they are wanted.

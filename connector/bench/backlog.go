@@ -39,13 +39,21 @@ func Fill(ctx context.Context, store outbox.Store, destination string, calls int
 					continue
 				}
 				id := call.Record().CallID
+				var labels []outbox.Label
+				for _, l := range call.Labels() {
+					labels = append(labels, outbox.Label{Name: l})
+				}
+				counts := []outbox.Delta{
+					{Day: day, Name: connector.CountCalls, N: 1}, {Day: day, Name: connector.CountFinished(destination), N: 1},
+					{Day: day, Name: connector.CountState(destination, connector.DeliveryWaiting), N: 1},
+				}
+				for _, c := range call.Record().Counts() {
+					counts = append(counts, outbox.Delta{Day: day, Name: connector.CountQueue(string(call.Record().Queue), c), N: 1})
+				}
 				_, err = store.Commit(ctx, outbox.Tx{
 					Group: connector.CallGroup(id), Entry: &outbox.EntryPut{ID: id, Day: day, Body: body},
 					Put: []outbox.RowPut{{Name: destination, Body: row}}, Enqueue: []outbox.NewTask{{Queue: destination, Due: now}},
-					Count: []outbox.Delta{
-						{Day: day, Name: connector.CountCalls, N: 1}, {Day: day, Name: connector.CountFinished(destination), N: 1},
-						{Day: day, Name: connector.CountState(destination, connector.DeliveryWaiting), N: 1},
-					},
+					Count: counts, Label: labels,
 				})
 				if err != nil {
 					fail(fmt.Errorf("filling the store: %w", err))

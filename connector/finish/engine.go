@@ -50,6 +50,8 @@ type Engine struct {
 	agents map[string]*agent
 	queue  dueQueue
 	wake   chan struct{}
+	// doubted are the uuids whose call may have been finished before, see connector.DoubtItem. Only Load writes it.
+	doubted map[string]bool
 }
 
 // call is an open call, or a finished one of which something new has come.
@@ -69,7 +71,8 @@ type call struct {
 // New makes an Engine; Load and Run make it work.
 func New(o Options) *Engine {
 	e := &Engine{
-		store: o.Store, destinations: o.Destinations, clock: o.Clock, log: o.Logger, looks: o.Looks,
+		doubted: map[string]bool{},
+		store:   o.Store, destinations: o.Destinations, clock: o.Clock, log: o.Logger, looks: o.Looks,
 		calls: map[string]*call{}, agents: map[string]*agent{}, wake: make(chan struct{}, 1),
 	}
 	e.settings.Store(&o.Settings)
@@ -89,6 +92,10 @@ func (e *Engine) Load(ctx context.Context) error {
 		}
 		for _, item := range items {
 			var a connector.Arrival
+			if uuid, _ := connector.ParseGroup(group); uuid != "" && item.ID == connector.DoubtItem {
+				e.doubted[uuid] = true
+				continue
+			}
 			if err := json.Unmarshal(item.Body, &a); err != nil {
 				e.log.Error("a stored event can't be read; it is left where it is", "group", group, "event", item.ID, "error", err)
 				continue
@@ -320,6 +327,9 @@ func (e *Engine) settle(ctx context.Context, uuid string, v *view) (gone []strin
 		gone = append(gone, d.changes[i].drop...)
 	}
 	if len(d.drop) > 0 {
+		if e.doubted[uuid] && len(d.changes) == 0 && d.next == 0 {
+			d.drop = append(d.drop, connector.DoubtItem) // the history has the call
+		}
 		if _, err := e.store.Commit(ctx, outbox.Tx{Group: connector.CallGroup(uuid), Drop: d.drop}); err != nil {
 			return gone, 0, err
 		}

@@ -61,6 +61,11 @@ func (e *Engine) create(tx *outbox.Tx, c *change, timeline correlate.Timeline, n
 	tx.Entry = &outbox.EntryPut{ID: r.CallID, Day: day, Body: body}
 	tx.Label = labels(outbox.Ref{}, &call)
 	waiting := connector.Delivery{State: connector.DeliveryWaiting, Wanted: 1}
+	if uuid, _ := connector.ParseGroup(tx.Group); e.doubted[uuid] {
+		// The lane parks it: nobody knows whether the call was delivered before.
+		waiting.Unsure = map[string]connector.Doubt{connector.DoubtStep: {Since: connector.TimeOf(now), Last: connector.TimeOf(now)}}
+		tx.Drop = append(tx.Drop[:len(tx.Drop):len(tx.Drop)], connector.DoubtItem)
+	}
 	row, err := waiting.Encode()
 	if err != nil {
 		return err

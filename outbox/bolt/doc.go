@@ -36,6 +36,12 @@
 // A start after a clean stop takes as long however large the file is: how many tasks there are, and which pages are free, is
 // written down. After a crash the free pages are found by going through the file once.
 //
+// # Damage
+//
+// [Check] reads a file without trusting it, and [Salvage] makes a new store of what is readable of a damaged one. A value that
+// may be out of date is never acted upon: see salvage. The value of meta/schema keeps its form in all later schemas, so that
+// a newer file is told from a damaged one.
+//
 // # When the disk fails
 //
 // A commit that failed for want of space, and verifiably left the file as it was, is tried again if room can be made (a

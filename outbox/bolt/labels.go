@@ -54,6 +54,16 @@ func labelKey(seq uint64, name string) []byte {
 	return append(labelPrefix(s[:blockLen], name), s[blockLen:]...)
 }
 
+// parseLabelKey takes apart what labelKey makes.
+func parseLabelKey(key []byte) (seq uint64, name string, ok bool) {
+	const around = seqLen + 2
+	if len(key) < around || int(binary.BigEndian.Uint16(key[blockLen:])) != len(key)-around {
+		return 0, "", false
+	}
+	end := len(key) - seqLen + blockLen
+	return binary.BigEndian.Uint64(slices.Concat(key[:blockLen], key[end:])), string(key[blockLen+2 : end]), true
+}
+
 // writeLabels gives and takes labels. An entry that is gone gets none: its day may be gone with it.
 func (b *batch) writeLabels(r *request, p *plan) error {
 	for i, labels := range [][]outbox.Label{r.Label, r.Unlabel} {

@@ -62,7 +62,10 @@ type Options struct {
 	// MakeRoom, if given, is called when a commit found no room. If it says that there is more now, the commit is tried again.
 	MakeRoom func() bool
 
-	hash func(group, id string) uint64 // in tests, a bad one
+	hash        func(group, id string) uint64 // in tests, a bad one
+	compactFrom int64                         // in tests, instead of the constant
+	steps       []migration                   // in tests, instead of those there are
+	after       func(step string)             // in tests, is told what a crash would now leave done
 }
 
 // Store is an outbox.Store in one file.
@@ -141,12 +144,25 @@ func Open(path string, opts Options) (*Store, error) {
 		s.codec.close()
 		return nil, err
 	}
-	if err = s.prepare(); err == nil {
+	if opts.steps == nil {
+		opts.steps = migrations()
+	}
+	if opts.after == nil {
+		opts.after = func(string) {}
+	}
+	if err = s.prepare(opts.steps); err == nil && !s.readOnly {
+		err = s.compact(opts)
+	}
+	if err == nil {
 		err = s.load()
 	}
 	if err != nil {
 		s.codec.close()
-		return nil, errors.Join(fmt.Errorf("opening the store %s: %w", path, err), s.db.Close())
+		err = fmt.Errorf("opening the store %s: %w", path, err)
+		if s.db != nil {
+			err = errors.Join(err, s.db.Close())
+		}
+		return nil, err
 	}
 	if s.readOnly {
 		close(s.finished)
@@ -161,7 +177,13 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 	if timeout <= 0 {
 		timeout = defaultLockTimeout
 	}
+	var opened *os.File
 	options := &bbolt.Options{
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			f, err := os.OpenFile(name, flag, mode)
+			opened = f
+			return f, err
+		},
 		Timeout:        timeout,
 		ReadOnly:       opts.ReadOnly,
 		FreelistType:   bbolt.FreelistMapType,
@@ -186,12 +208,34 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", path, err)
 	}
+	if err := stillAt(path, opened); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	return db, nil
 }
 
+// stillAt makes sure that the file still has its name. While this process waited for the lock another one may have put a
+// salvaged or compacted file in its place: what was stored in this one would be lost.
+func stillAt(path string, f *os.File) error {
+	now, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("opening the store %s: %w", path, err)
+	}
+	mine, err := f.Stat()
+	if err != nil {
+		return fmt.Errorf("opening the store %s: %w", path, err)
+	}
+	if !os.SameFile(now, mine) {
+		return fmt.Errorf("the store %s can't be opened: %w (it has just replaced the file)", path, outbox.ErrLocked)
+	}
+	return nil
+}
+
 // prepare checks whose file it is, and makes the buckets of a new one.
-func (s *Store) prepare() error {
+func (s *Store) prepare(steps []migration) error {
 	var isNew bool
+	var version uint64
+	newest := uint64(len(steps)) + 1
 	err := s.db.View(func(tx *bbolt.Tx) error {
 		meta := tx.Bucket([]byte(metaBucket))
 		if meta == nil {
@@ -201,13 +245,17 @@ func (s *Store) prepare() error {
 			isNew = true
 			return nil
 		}
-		version, err := decodeNumber([]byte(schemaKey), meta.Get([]byte(schemaKey)))
-		if err != nil {
+		var err error
+		if version, err = decodeNumber([]byte(schemaKey), meta.Get([]byte(schemaKey))); err != nil {
 			return damaged(metaBucket, []byte(schemaKey), err)
 		}
-		if version > schemaVersion {
-			return fmt.Errorf("it was written by a newer wrapup: it has schema version %d, and this wrapup knows up to %d",
-				version, schemaVersion)
+		switch {
+		case version == 0:
+			return damaged(metaBucket, []byte(schemaKey), errMalformed)
+		case version > newest:
+			return fmt.Errorf("%w: it has schema version %d, and this wrapup knows up to %d", ErrNewer, version, newest)
+		case version < newest && s.readOnly:
+			return fmt.Errorf("it has schema version %d, and this wrapup reads %d: start the daemon once, which brings it up", version, newest)
 		}
 		return nil
 	})
@@ -220,7 +268,7 @@ func (s *Store) prepare() error {
 		if err := s.db.Sync(); err != nil {
 			return fmt.Errorf("syncing: %w", err)
 		}
-		return nil
+		return s.migrate(version, steps)
 	}
 
 	// Whoever made the file may have been killed before its name was durable.
@@ -237,7 +285,7 @@ func (s *Store) prepare() error {
 		}
 	}
 	meta := tx.Bucket([]byte(metaBucket))
-	for key, n := range map[string]uint64{schemaKey: schemaVersion, seqMetaKey: 0} {
+	for key, n := range map[string]uint64{schemaKey: newest, seqMetaKey: 0} {
 		if err := meta.Put([]byte(key), encodeNumber([]byte(key), n)); err != nil {
 			return errors.Join(fmt.Errorf("creating it: %w", err), tx.Rollback())
 		}
