@@ -3,12 +3,13 @@
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOLANGCI_LINT := v2.15.0
+NFPM := v2.45.2
 BIN := bin
 LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT)
 
 .PHONY: help
 help: ## Say what there is
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## Build bin/wrapup
@@ -79,3 +80,31 @@ e2e: ## Test against a real Request Tracker 5 and a real Redmine 5, which it ins
 e2e-setup: ## Install what e2e needs
 	@bash .ci/e2e/request-tracker install
 	@bash .ci/e2e/redmine install
+
+# v1.2.0-rc1 is before 1.2.0 for dpkg and rpm, and five commits after v1.2.0 are after it. Without a tag the commits count.
+PACKAGE_VERSION ?= $(or $(shell git describe --tags --match 'v[0-9]*' 2>/dev/null | \
+	sed -E 's/^v//; s/-([0-9]+)-g([0-9a-f]+)$$/+\1.\2/; s/-/~/g'),0.0.0+$(shell git rev-list --count HEAD).$(shell git rev-parse --short HEAD))
+PACKAGES := $(BIN)/packages
+
+.PHONY: packages
+packages: build $(BIN)/nfpm-$(NFPM) ## Build bin/packages/*.deb and *.rpm
+	@rm -rf $(PACKAGES)
+	@mkdir -p $(PACKAGES)/tree
+	$(BIN)/wrapup man $(PACKAGES)/tree/man
+	gzip -9n $(PACKAGES)/tree/man/*
+	for shell in bash zsh fish; do $(BIN)/wrapup completion $$shell >$(PACKAGES)/tree/$$shell || exit 1; done
+	for kind in deb rpm; do \
+		VERSION=$(PACKAGE_VERSION) ARCH=$$(go env GOARCH) TREE=$(PACKAGES)/tree $(BIN)/nfpm-$(NFPM) package \
+			--config configs/packages/nfpm.yaml --packager $$kind --target $(PACKAGES) || exit 1; \
+	done
+	@rm -r $(PACKAGES)/tree
+
+.PHONY: packages-test
+packages-test: ## Install, upgrade and remove the package in a fresh Debian under systemd (Debian, root)
+	@bash .ci/packages
+
+# Pinned like the linter, and for the same reason no tool of the module.
+$(BIN)/nfpm-$(NFPM):
+	@mkdir -p $(BIN)
+	GOBIN=$(abspath $(BIN)) go install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM)
+	@mv $(BIN)/nfpm $@

@@ -19,8 +19,8 @@ type Auth struct {
 
 // Basic is user and password of the header Authorization: Basic.
 type Basic struct {
-	// User may not hold a colon.
-	User string `yaml:"user"`
+	// User may not hold a colon. It may be a secret: some APIs take a key here, and any password.
+	User Text `yaml:"user"`
 	// Password is a secret.
 	Password Secret `yaml:"password"`
 }

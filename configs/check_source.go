@@ -43,7 +43,7 @@ func (l *loader) checkBasic(at string, b *Basic) {
 	if b == nil {
 		return
 	}
-	if l.required(child(at, "user"), b.User) && strings.Contains(b.User, ":") {
+	if !l.isWrong(child(at, "user")) && l.required(child(at, "user"), b.User.Value()) && strings.Contains(b.User.Value(), ":") {
 		l.errorf(child(at, "user"), "holds a colon, which would end it")
 	}
 	l.requiredSecret(child(at, "password"), b.Password)

@@ -165,7 +165,7 @@ destinations:
 	assert.True(t, d.Auth.Bearer.IsZero())
 	assert.Equal(t, map[string]any{"group": 7, "phone": "0812", "intl": "+62812", "rate": 1.5, "big": "12345678901234567890",
 		"a.b": []any{true, nil, map[string]any{"x": "no"}}, "text": "7"}, d.Params)
-	assert.Equal(t, "12", c.Destinations[1].Auth.Basic.User)
+	assert.Equal(t, "12", c.Destinations[1].Auth.Basic.User.Value())
 	assert.Equal(t, "https://desk.example.com", c.Destinations[1].URL.String())
 }
 

@@ -231,7 +231,7 @@ func secretsIn(v reflect.Value) (values []string) {
 func (d *Destination) SecretValues() []string {
 	values := append(secretsIn(reflect.ValueOf(d).Elem()), d.URL.Parts()...)
 	if d.Auth != nil && d.Auth.Basic != nil {
-		values = append(values, base64.StdEncoding.EncodeToString([]byte(d.Auth.Basic.User+":"+d.Auth.Basic.Password.Value())))
+		values = append(values, base64.StdEncoding.EncodeToString([]byte(d.Auth.Basic.User.Value()+":"+d.Auth.Basic.Password.Value())))
 	}
 	if d.Auth != nil && d.Auth.OAuth2 != nil {
 		values = append(values, d.Auth.OAuth2.TokenURL.Parts()...)

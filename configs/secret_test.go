@@ -22,7 +22,7 @@ func TestSecretsNeverPrint(t *testing.T) {
 sources: [{kind: nxcloud-events, auth: {token: {file: s}}}]
 destinations:
   - {name: a, mapping: record, url: {file: u}, auth: {bearer: s3cret}}
-  - {name: b, mapping: record, url: https://crm.example.com, auth: {basic: {user: bot, password: {file: s}}}}
+  - {name: b, mapping: record, url: https://crm.example.com, auth: {basic: {user: {file: s}, password: {file: s}}}}
   - {name: c, mapping: record, url: https://crm.example.com, auth: {header: {name: X-Key, value: {env: S}}}, headers: {X-Open: s3cret, X-Other: {file: s}}}
   - {name: d, mapping: desk, url: https://crm.example.com, secrets: {token: {file: s}}}
 `)},
@@ -34,7 +34,7 @@ destinations:
 	c.Destinations[1].URL = URL{Secret{&held{from: fromLiteral, value: "https://bot:s3cret@crm.example.com"}}}
 
 	secrets := []any{c.Sources[0].Auth.Token, c.Destinations[0].URL, c.Destinations[0].Auth.Bearer, c.Destinations[1].URL,
-		c.Destinations[1].Auth.Basic.Password, c.Destinations[2].Auth.Header.Value, c.Destinations[2].Headers["X-Open"],
+		c.Destinations[1].Auth.Basic.User, c.Destinations[1].Auth.Basic.Password, c.Destinations[2].Auth.Header.Value, c.Destinations[2].Headers["X-Open"],
 		c.Destinations[2].Headers["X-Other"], c.Destinations[3].Secrets["token"]}
 	for _, s := range secrets {
 		assert.Contains(t, s.(interface{ Value() string }).Value(), "s3cret")

@@ -102,7 +102,7 @@ func authentication(d *configs.Destination) (target.Auth, error) {
 	if a := d.Auth; a != nil {
 		switch {
 		case a.Basic != nil:
-			shown = target.Basic(a.Basic.User, a.Basic.Password.Value())
+			shown = target.Basic(a.Basic.User.Value(), a.Basic.Password.Value())
 		case a.Header != nil:
 			shown = target.Header(a.Header.Name, a.Header.Value.Value())
 		case a.Query != nil:

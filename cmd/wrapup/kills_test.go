@@ -30,7 +30,7 @@ import (
 const killsVariable = "TEST_KILLS"
 
 // callsPerKill is how many calls begin in a second, and a kill comes about each second.
-const callsPerKill = 160
+const callsPerKill = 180
 
 // threeWays are three destinations at the same CRM: one that knows a call again by its key, one that doesn't and can't be
 // asked, one that can be asked.

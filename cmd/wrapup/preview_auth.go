@@ -28,7 +28,7 @@ func (s *shown) authenticate(d *configs.Destination) {
 	if a := d.Auth; a != nil {
 		switch {
 		case a.Basic != nil:
-			s.Headers.Set("Authorization", "Basic "+a.Basic.User+":"+a.Basic.Password.Value()+" (in Base64)")
+			s.Headers.Set("Authorization", "Basic "+a.Basic.User.Value()+":"+a.Basic.Password.Value()+" (in Base64)")
 		case a.Header != nil:
 			s.Headers.Set(a.Header.Name, a.Header.Value.Value())
 		case a.Query != nil:

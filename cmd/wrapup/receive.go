@@ -33,7 +33,7 @@ func sources(c *configs.Config) (list []intake.Source) {
 		if a := s.Auth; a != nil {
 			source.Token, source.TokenIn, source.Allow = a.Token.Value(), a.In, prefixes(a.Allow)
 			if a.Basic != nil {
-				source.User, source.Password = a.Basic.User, a.Basic.Password.Value()
+				source.User, source.Password = a.Basic.User.Value(), a.Basic.Password.Value()
 			}
 		}
 		list = append(list, source)

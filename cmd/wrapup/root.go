@@ -38,6 +38,7 @@ func newRoot(s surroundings) *cobra.Command {
 ticketing system that the company uses, as YAML mappings say. What it has accepted is on disk.
 
   wrapup demo                      see it work, in ten seconds, without a configuration
+  wrapup init                      write a first configuration, and say what is left to do
   wrapup check                     is the configuration right?
   wrapup serve                     run the daemon
   wrapup reload                    have the daemon read its configuration again
@@ -65,7 +66,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
 		return usageError{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
 	})
 	root.PersistentFlags().StringVar(&a.config, "config", a.env("WRAPUP_CONFIG", defaultConfig), "the configuration `file`")
-	root.AddCommand(a.serve(), a.reload(), a.demo(), a.check(), a.status(), a.why(), a.calls(), a.export(), a.backfill(), a.erase(), a.deliveries(), a.destinations(), a.audit(), a.backup(), a.quarantine(), a.sources(), a.events(), a.agents(), a.queues(), a.simulate(), a.mappings(), a.preview(), a.bench(), a.version())
+	root.AddCommand(a.serve(), a.reload(), a.demo(), a.check(), a.status(), a.why(), a.calls(), a.export(), a.backfill(), a.erase(), a.deliveries(), a.destinations(), a.audit(), a.backup(), a.quarantine(), a.sources(), a.events(), a.agents(), a.queues(), a.simulate(), a.mappings(), a.preview(), a.bench(), a.initialize(), a.man(), a.version())
 	a.complete(root)
 	return root
 }

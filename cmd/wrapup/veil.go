@@ -25,7 +25,7 @@ func newVeil(c *configs.Destination) *veil {
 	v := &veil{}
 	v.walk(reflect.ValueOf(c).Elem(), "")
 	if c.Auth != nil && c.Auth.Basic != nil {
-		pair := c.Auth.Basic.User + ":" + c.Auth.Basic.Password.Value()
+		pair := c.Auth.Basic.User.Value() + ":" + c.Auth.Basic.Password.Value()
 		v.add(base64.StdEncoding.EncodeToString([]byte(pair)), "auth.basic")
 	}
 	return v
