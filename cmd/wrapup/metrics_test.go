@@ -110,7 +110,9 @@ func TestMetrics(t *testing.T) {
 	var all []scraped
 	s.eventually("all to be delivered", func() bool {
 		all = scrape(t, public)
-		return value(t, all, "wrapup_backlog", `destination="crm"`) == "0"
+		return value(t, all, "wrapup_backlog", `destination="crm"`) == "0" && // what is settled is counted just after
+			value(t, all, "wrapup_delivery_latency_seconds", `_countdestination="crm"`) == "8" &&
+			value(t, all, "wrapup_deliveries_total", `destination="crm",state="done"`) == "8"
 	})
 
 	want := "| metric | type | labels | meaning |\n|---|---|---|---|\n"
