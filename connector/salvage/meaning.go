@@ -51,10 +51,10 @@ func (Meaning) Need(row outbox.Row) (outbox.Need, time.Time) {
 		return outbox.NeedDue, d.Next.Time()
 	case connector.DeliveryDead, connector.DeliveryParked:
 		return outbox.NeedBuried, time.Time{}
-	case connector.DeliveryDone, connector.DeliverySkipped, connector.DeliveryDropped:
+	case connector.DeliveryDone, connector.DeliverySkipped:
 		return outbox.NeedNone, time.Time{}
-	case connector.DeliveryErased:
-		// Its task may be with a lane while it is erased, which then ends it.
+	case connector.DeliveryDropped, connector.DeliveryErased:
+		// A person ends a delivery first and then its task, which may be buried, or with a lane; a kill can come between.
 		return outbox.NeedLeft, time.Time{}
 	}
 	return outbox.NeedUnknown, time.Time{}
