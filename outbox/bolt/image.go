@@ -187,7 +187,44 @@ func (im *image) page(id uint64) (page, error) {
 	if p.flags != freelistPage && pageHeader+p.count*pageElement > len(p.data) {
 		return page{}, fmt.Errorf("page %d has more elements than fit in it", id)
 	}
+	if n := p.elements(); n != p.count {
+		return page{}, fmt.Errorf("page %d says that it has %d elements, and has %d", id, p.count, n)
+	}
 	return p, nil
+}
+
+// elements says how many elements a page of a bucket has. Nothing else tells a wrong number that is too low: what is behind
+// it would be missing without a word. The bytes of the first element stand right behind the last element, and those of the
+// second one behind them; if these two don't agree it is them that are damaged, and the number is believed.
+func (p page) elements() int {
+	sizes := 8 // of a leaf: where an element has its sizes, of key and value
+	if p.flags == branchPage {
+		sizes = 4 // of the key alone
+	} else if p.flags != leafPage {
+		return p.count
+	}
+	element := func(i int) (start, end uint64) {
+		at := pageHeader + i*pageElement
+		if at+pageElement > len(p.data) {
+			return 0, 0
+		}
+		e := p.data[at:]
+		start = uint64(at) + uint64(binary.NativeEndian.Uint32(e[sizes-4:])) //nolint:gosec // not negative
+		end = start + uint64(binary.NativeEndian.Uint32(e[sizes:]))
+		if p.flags == leafPage {
+			end += uint64(binary.NativeEndian.Uint32(e[sizes+4:]))
+		}
+		return start, end
+	}
+	start, end := element(0)
+	if end <= start || end > uint64(len(p.data)) || start < pageHeader+pageElement || (start-pageHeader)%pageElement != 0 {
+		return p.count
+	}
+	n := int(start-pageHeader) / pageElement //nolint:gosec // within the page
+	if second, _ := element(1); n > 1 && second != end {
+		return p.count
+	}
+	return n
 }
 
 var errNoPage = errors.New("it is no page")
@@ -245,7 +282,11 @@ func (p page) branch(i int) (key []byte, child uint64, err error) {
 	return p.data[start : start+ksize : start+ksize], binary.NativeEndian.Uint64(e[8:]), nil
 }
 
-// inline gives the page that a small bucket's value holds; root is that of a large one.
+// errCount says that a page has another number of elements than it says.
+var errCount = errors.New("it says that it has another number of elements than it has")
+
+// inline gives the page that a small bucket's value holds; root is that of a large one. With errCount the page has all of its
+// elements.
 func inline(value []byte) (root uint64, p page, err error) {
 	if len(value) < bucketValue {
 		return 0, page{}, errNoPage
@@ -256,6 +297,11 @@ func inline(value []byte) (root uint64, p page, err error) {
 	p, err = parsePage(value[bucketValue:])
 	if err == nil && (p.flags != leafPage || p.overflow != 0 || pageHeader+p.count*pageElement > len(p.data)) {
 		err = errNoPage
+	}
+	if err == nil {
+		if n := p.elements(); n != p.count {
+			p.count, err = n, errCount
+		}
 	}
 	return 0, p, err
 }

@@ -176,6 +176,9 @@ func (t *tree) bucket(path []string, value []byte, depth int) {
 	t.seen[joined(path...)] = true
 	root, p, err := inline(value)
 	switch {
+	case errors.Is(err, errCount):
+		t.hole(path, nil, nil, 0, err)
+		t.leaf(path, p, nil, nil, nil, depth+1)
 	case err != nil:
 		t.hole(path, nil, nil, 0, err)
 	case root != 0:
