@@ -181,6 +181,20 @@ func alikeContact(r *presetRun) {
 	}
 }
 
+// endsAlike is somebody with a number of another country that ends alike, in that field.
+func endsAlike(field string) presetScenario {
+	return presetScenario{"a number that ends alike", func(r *presetRun) {
+		r.fake.Keep(targettest.Contacts, map[string]any{field: "+49" + targettest.National(presetPhone)})
+		call := r.call(r.c.usual())
+		r.finish(call)
+		r.wait(long)
+		r.done(call)
+		if e := r.entry(call); e != nil && e.Contact != "" {
+			r.fail("linked with somebody whose number only ends alike")
+		}
+	}, false, false}
+}
+
 func unmappedAgent(r *presetRun) {
 	call := r.call(connector.OutcomeConnected)
 	call.Agents[0].Username = "nobody-knows-him"
@@ -244,7 +258,7 @@ func (r *presetRun) lost(n, entries int) {
 func otherList(path string, list any, says string) presetScenario {
 	return presetScenario{"a filter that isn't obeyed", func(r *presetRun) {
 		for i, route := range r.fake.API.Routes {
-			if route.Method == "GET" && route.Path == path {
+			if route.Path == path && !route.Write {
 				r.fake.API.Routes[i].Do = func(*targettest.Fake, *targettest.Request) targettest.Reply {
 					return targettest.Reply{Status: 200, Body: list}
 				}
