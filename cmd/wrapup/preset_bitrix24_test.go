@@ -35,7 +35,8 @@ func bitrix24Cases() []presetCase {
 				r.fail("not linked with the lead")
 			}
 			r.clean()
-		}, false, false}},
+		}, false, false}, otherList("/rest/{user}/{code}/crm.activity.list", map[string]any{"result": []any{map[string]any{"ID": "1", "ORIGIN_ID": nil}}},
+			"Bitrix24 lists activities with another origin id")},
 		breaks: []presetBreak{
 			{"nobody is responsible", " ?? params.responsible", "", "RESPONSIBLE_ID: missing"},
 			{"no uuid", `        ORIGIN_ID: "${call.call_id}"` + "\n", "", "0 entries carry the call's uuid"},
