@@ -36,6 +36,7 @@ func presetScenarios(c *presetCase) []presetScenario {
 		{"expired credential", expiredCredential, false, false},
 		{"rate limit", func(r *presetRun) { r.rateLimit(r.fake.Limit) }, false, false},
 		{"rate limit at the write", func(r *presetRun) { r.rateLimit(r.fake.LimitWrites) }, false, false},
+		{"a slow server", slowServer, false, false},
 		{"a field refused", fieldRefused, false, false},
 		{"a later revision", lateRevision, true, false},
 		{"a later revision whose answer is lost", func(r *presetRun) { r.revised(1) }, false, false},
@@ -251,6 +252,22 @@ func (r *presetRun) lost(n, entries int) {
 		r.fields(e, call)
 	}
 	r.clean()
+}
+
+// slowServer does the first write when nobody waits for its answer any more: wrapup has given up after its 30 s.
+func slowServer(r *presetRun) {
+	r.fake.Slow(50 * time.Second)
+	call := r.call(r.c.usual())
+	r.finish(call)
+	r.wait(2 * time.Hour)
+	if r.c.parks {
+		if d := r.delivery(call); d.State != connector.DeliveryParked {
+			r.fail("it is %s, not parked: %s", d.State, d.Reason)
+		}
+	} else {
+		r.done(call)
+	}
+	r.entry(call)
 }
 
 // otherList is an API that doesn't obey the filter of the search that is asked after a lost answer, and lists what is there:
