@@ -182,10 +182,16 @@ func alikeContact(r *presetRun) {
 	}
 }
 
-// endsAlike is somebody with a number of another country that ends alike, in that field.
-func endsAlike(field string) presetScenario {
+// endsAlike is somebody with a number of another country that ends alike, in that field; in others the system itself keeps
+// the number without its country.
+func endsAlike(field string, national ...string) presetScenario {
 	return presetScenario{"a number that ends alike", func(r *presetRun) {
-		r.fake.Keep(targettest.Contacts, map[string]any{field: "+49" + targettest.National(presetPhone)})
+		fields := map[string]any{field: "+49" + targettest.National(presetPhone)}
+		for _, name := range national {
+			fields[name] = targettest.National(presetPhone)
+		}
+		r.fake.Keep(targettest.Contacts, fields)
+		r.wait(time.Hour) // searches know it
 		call := r.call(r.c.usual())
 		r.finish(call)
 		r.wait(long)
