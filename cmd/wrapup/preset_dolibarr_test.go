@@ -22,16 +22,7 @@ func dolibarrCases() []presetCase {
 		writes:        1,
 		refuse:        "type_code",
 		says:          "Error creating event: type_code: is refused",
-		extra: []presetScenario{{"a number that ends alike", func(r *presetRun) {
-			r.fake.Keep(targettest.Contacts, map[string]any{"phone_pro": "+49" + targettest.National(presetPhone)})
-			call := r.call(connector.OutcomeConnected)
-			r.finish(call)
-			r.wait(long)
-			r.done(call)
-			if e := r.entry(call); e != nil && e.Contact != "" {
-				r.fail("linked with somebody whose number only ends alike")
-			}
-		}, false, false}, deafSearch("/api/index.php/agendaevents",
+		extra: []presetScenario{endsAlike("phone_pro"), otherList("/api/index.php/agendaevents",
 			[]any{map[string]any{"id": "1", "datep": 1}}, "Dolibarr lists an event of another time")},
 		breaks: []presetBreak{
 			{"milliseconds instead of seconds", `"datep": ${unix(call.occurred_at)}`, `"datep": ${unix_ms(call.occurred_at)}`, "expected seconds since 1970"},

@@ -22,6 +22,9 @@ func freshdeskCases() []presetCase {
 		writes:     1,
 		refuse:     "status",
 		says:       "status: It should be one of these values: '2,3,4,5,6,7'",
+		extra: []presetScenario{otherList("/api/v2/search/tickets",
+			map[string]any{"total": 1, "results": []any{map[string]any{"id": 1, "custom_fields": map[string]any{"cf_call_uuid": nil}}}},
+			"Freshdesk lists tickets with another Call UUID")},
 		breaks: []presetBreak{
 			{"a required field is left out", `      priority: "${params.priority}"` + "\n", "", "priority: missing"},
 			{"no uuid", `        cf_call_uuid: "${call.call_id}"` + "\n", "", "0 entries carry the call's uuid"},

@@ -28,7 +28,7 @@ func glpiCases() []presetCase {
 			{"a required field is left out", "        content: \"<p>${join(['Queue", "        contents: \"<p>${join(['Queue", "input.content: missing"},
 			{"no uuid", `        externalid: "${call.call_id}"` + "\n", "", "0 entries carry the call's uuid"},
 			{"a search that finds no texts", "searchtype: contains", "searchtype: equals", "expected one of contains"},
-			{"a follow-up is said twice", "    finds: say\n", "", "whose answer is lost: revision 2 is parked"},
+			{"a follow-up is said twice", "    finds: say\n    lag: 30s # a slow server may still be at it\n", "", "whose answer is lost: revision 2 is parked"},
 		},
 	}
 	callbacks := calls

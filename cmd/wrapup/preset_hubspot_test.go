@@ -18,11 +18,12 @@ func hubspotCases() []presetCase {
 		writes: 2, // the call, and its link to the contact
 		refuse: "hs_call_status",
 		says:   "COMPLETED was not a valid value for hs_call_status",
+		extra:  []presetScenario{endsAlike("phone", "hs_searchable_calculated_phone_number")},
 		breaks: []presetBreak{
 			{"seconds instead of milliseconds", "millis(call.talk_seconds)", "seconds(call.talk_seconds)", "talk"},
 			{"the required time is left out", `            hs_timestamp: "${json(unix_ms(call.occurred_at))}"` + "\n", "", "Some required properties were not set: hs_timestamp"},
 			{"no unique property", "        - idProperty: call_uuid\n          id:", "        - id:", "idProperty is required"},
-			{"the first of two contacts", "sole(response.body.results).id", "response.body.results[0].id", "two contacts: linked"},
+			{"the first of two contacts", "sole(response.body.results)", "response.body.results[0]", "two contacts: linked"},
 		},
 	}}
 }

@@ -37,7 +37,21 @@ func jiraCases() []presetCase {
 	callbacks.only = connector.OutcomeAbandoned
 	callbacks.statuses = map[connector.Outcome]string{connector.OutcomeAbandoned: "Waiting for support abandoned", connector.OutcomeConnected: "Resolved connected"}
 	callbacks.cant = map[string]string{"an agent who isn't in the table": "no agent was on an abandoned call"}
+	callbacks.extra = []presetScenario{{"somebody has closed it", func(r *presetRun) {
+		first := r.call(connector.OutcomeAbandoned)
+		r.finish(first)
+		r.wait(long)
+		targettest.JiraClose(r.fake)
+		second := *r.call(connector.OutcomeConnected)
+		second.CallID, second.UUID, second.Revision = first.CallID, first.UUID, 2
+		r.amend(&second)
+		r.wait(long)
+		r.done(&second)
+		r.entry(&second)
+		r.clean()
+	}, false, false}}
 	callbacks.breaks = []presetBreak{
+		{"it is closed again", " && saved.closed == null", "", "Transition id '761' is not valid for this issue."},
 		{"every call", "call.outcome == 'abandoned'}\" # decides", "call.outcome != null}\" # decides", "connected: it is done"},
 		{"a number where the API wants a text", `id: "${params.done}"`, "id: 761", "the id of a transition, as a string"},
 	}

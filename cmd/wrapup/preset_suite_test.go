@@ -36,6 +36,7 @@ func presetScenarios(c *presetCase) []presetScenario {
 		{"expired credential", expiredCredential, false, false},
 		{"rate limit", func(r *presetRun) { r.rateLimit(r.fake.Limit) }, false, false},
 		{"rate limit at the write", func(r *presetRun) { r.rateLimit(r.fake.LimitWrites) }, false, false},
+		{"a slow server", slowServer, false, false},
 		{"a field refused", fieldRefused, false, false},
 		{"a later revision", lateRevision, true, false},
 		{"a later revision whose answer is lost", func(r *presetRun) { r.revised(1) }, false, false},
@@ -181,6 +182,26 @@ func alikeContact(r *presetRun) {
 	}
 }
 
+// endsAlike is somebody with a number of another country that ends alike, in that field; in others the system itself keeps
+// the number without its country.
+func endsAlike(field string, national ...string) presetScenario {
+	return presetScenario{"a number that ends alike", func(r *presetRun) {
+		fields := map[string]any{field: "+49" + targettest.National(presetPhone)}
+		for _, name := range national {
+			fields[name] = targettest.National(presetPhone)
+		}
+		r.fake.Keep(targettest.Contacts, fields)
+		r.wait(time.Hour) // searches know it
+		call := r.call(r.c.usual())
+		r.finish(call)
+		r.wait(long)
+		r.done(call)
+		if e := r.entry(call); e != nil && e.Contact != "" {
+			r.fail("linked with somebody whose number only ends alike")
+		}
+	}, false, false}
+}
+
 func unmappedAgent(r *presetRun) {
 	call := r.call(connector.OutcomeConnected)
 	call.Agents[0].Username = "nobody-knows-him"
@@ -239,12 +260,28 @@ func (r *presetRun) lost(n, entries int) {
 	r.clean()
 }
 
+// slowServer does the first write when nobody waits for its answer any more: wrapup has given up after its 30 s.
+func slowServer(r *presetRun) {
+	r.fake.Slow(50 * time.Second)
+	call := r.call(r.c.usual())
+	r.finish(call)
+	r.wait(2 * time.Hour)
+	if r.c.parks {
+		if d := r.delivery(call); d.State != connector.DeliveryParked {
+			r.fail("it is %s, not parked: %s", d.State, d.Reason)
+		}
+	} else {
+		r.done(call)
+	}
+	r.entry(call)
+}
+
 // otherList is an API that doesn't obey the filter of the search that is asked after a lost answer, and lists what is there:
 // that is no proof that the call isn't, and it must be said in these words.
 func otherList(path string, list any, says string) presetScenario {
 	return presetScenario{"a filter that isn't obeyed", func(r *presetRun) {
 		for i, route := range r.fake.API.Routes {
-			if route.Method == "GET" && route.Path == path {
+			if route.Path == path && !route.Write {
 				r.fake.API.Routes[i].Do = func(*targettest.Fake, *targettest.Request) targettest.Reply {
 					return targettest.Reply{Status: 200, Body: list}
 				}

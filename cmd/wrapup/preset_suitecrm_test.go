@@ -22,16 +22,7 @@ func suitecrmCases() []presetCase {
 		writes:        2, // the call, and its link to the contact
 		refuse:        "direction",
 		says:          `The option "direction" with value "Outbound" is invalid.`,
-		extra: []presetScenario{{"a number that ends alike", func(r *presetRun) {
-			r.fake.Keep(targettest.Contacts, map[string]any{"phone_work": "+49" + targettest.National(presetPhone)})
-			call := r.call(connector.OutcomeConnected)
-			r.finish(call)
-			r.wait(long)
-			r.done(call)
-			if e := r.entry(call); e != nil && e.Contact != "" {
-				r.fail("linked with somebody whose number only ends alike")
-			}
-		}, false, false}},
+		extra:         []presetScenario{endsAlike("phone_work")},
 		breaks: []presetBreak{
 			{"seconds instead of minutes", "coalesce(minutes(call.talk_seconds), 0)", "coalesce(seconds(call.talk_seconds), 0)", "talk 2h5m0s"},
 			{"an id of its own", `        id: "${call.call_id}"` + "\n        attributes:\n          name", "        attributes:\n          name", "0 entries carry the call's uuid"},

@@ -22,16 +22,7 @@ func vtigerCases() []presetCase {
 		writes:        1,
 		refuse:        "eventstatus",
 		says:          "eventstatus: refused: is refused",
-		extra: []presetScenario{{"a number that ends alike", func(r *presetRun) {
-			r.fake.Keep(targettest.Contacts, map[string]any{"phone": "+49" + targettest.National(presetPhone)})
-			call := r.call(connector.OutcomeConnected)
-			r.finish(call)
-			r.wait(long)
-			r.done(call)
-			if e := r.entry(call); e != nil && e.Contact != "" {
-				r.fail("linked with somebody whose number only ends alike")
-			}
-		}, false, false}, deafSearch("/restapi/v1/vtiger/default/query",
+		extra: []presetScenario{endsAlike("phone"), otherList("/restapi/v1/vtiger/default/query",
 			map[string]any{"success": true, "result": []any{map[string]any{"id": "18x1"}}}, "Vtiger lists an event with another Call UUID")},
 		breaks: []presetBreak{
 			{"a required field is left out", `        "time_end": "${format(vars.end, 'HH:mm:ss', 'UTC')}",` + "\n", "", "time_end: missing"},

@@ -25,6 +25,8 @@ func zendeskCases() []presetCase {
 		writes:     1,
 		refuse:     "status",
 		says:       "Status: is not included in the list",
+		extra: []presetScenario{otherList("/api/v2/tickets", map[string]any{"tickets": []any{map[string]any{"id": 1, "external_id": nil}}},
+			"Zendesk lists tickets with another external_id")},
 		breaks: []presetBreak{
 			{"a required field is left out", "        comment:\n          body: \"Queue", "        remark:\n          body: \"Queue", "ticket.comment: missing"},
 			{"no uuid", `        external_id: "${call.call_id}"` + "\n", "", "0 entries carry the call's uuid"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"wrapup/connector"
@@ -27,12 +28,28 @@ func zohoCases() []presetCase {
 		extra: []presetScenario{
 			{"a lead", func(r *presetRun) { r.zohoLead(0) }, false, false},
 			{"a contact and a lead", func(r *presetRun) { r.zohoLead(1) }, false, false},
+			{"another unique field", func(r *presetRun) {
+				for i, route := range r.fake.API.Routes {
+					if route.Method == "POST" && route.Path == "/crm/v8/Calls" {
+						r.fake.API.Routes[i].Do = func(*targettest.Fake, *targettest.Request) targettest.Reply {
+							return targettest.Reply{Status: 400, Body: map[string]any{"data": []any{map[string]any{"code": "DUPLICATE_DATA", "status": "error",
+								"message": "duplicate data", "details": map[string]any{"api_name": "Subject", "duplicate_record": map[string]any{"id": "1"}}}}}}
+						}
+					}
+				}
+				call := r.call(connector.OutcomeConnected)
+				r.finish(call)
+				r.wait(long)
+				if d := r.delivery(call); d.State != connector.DeliveryDead || !strings.Contains(d.Reason, "duplicate data: Subject") {
+					r.fail("it is %s, though it isn't there: %s", d.State, d.Reason)
+				}
+			}, false, false},
 		},
 		breaks: []presetBreak{
 			{"hours instead of minutes", ": mmss(vars.talk)", ": hhmm(vars.talk)", "talk 2s, not 2m5"},
 			{"no duration where nobody talked", `"${coalesce(call.talk_seconds, 0)}"`, `"${call.talk_seconds}"`, "Call_Duration: missing"},
 			{"no uuid", `          Wrapup_UUID: "${call.call_id}"` + "\n", "", "0 entries carry the call's uuid"},
-			{"a duplicate is an error", `    duplicate: "${response.body.data[0].code == 'DUPLICATE_DATA'}"` + "\n", "", "duplicate data: Wrapup_UUID"},
+			{"a duplicate is an error", "code == 'DUPLICATE_DATA' &&", "code == 'DUPLICATE' &&", "duplicate data: Wrapup_UUID"},
 			{"the first of two contacts", "response.body.data[1] != null ? 'several' : ", "", "two contacts: linked"},
 		},
 	}}

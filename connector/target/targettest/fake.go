@@ -55,6 +55,7 @@ type Fake struct {
 	patience time.Duration
 	lose     int // the write whose answer is lost, counted from 1; 0 is none
 	drop     int // the write that is lost itself, likewise
+	slow     time.Duration
 	refuse   string
 	tokens   int
 	pipe     *pipe
@@ -91,6 +92,9 @@ func (f *Fake) Lose(n int) { f.set(func() { f.lose = n }) }
 
 // Drop cuts the connection at the n-th write from now on, and doesn't do it: whoever asked can't tell that from Lose.
 func (f *Fake) Drop(n int) { f.set(func() { f.drop = n }) }
+
+// Slow does the next write only after that time, whether anybody waits for the answer or not.
+func (f *Fake) Slow(d time.Duration) { f.set(func() { f.slow = d }) }
 
 // Refuse refuses a field from now on, whatever is in it; "" is none.
 func (f *Fake) Refuse(field string) { f.set(func() { f.refuse = field }) }
@@ -239,6 +243,11 @@ func (f *Fake) route(routes []*Route, r *http.Request, body []byte) *Route {
 func (f *Fake) serve(w http.ResponseWriter, r *http.Request, routes []*Route) {
 	body, _ := io.ReadAll(r.Body) // what broke off is no JSON
 	route := f.route(routes, r, body)
+	if route != nil && route.Write {
+		var slow time.Duration
+		f.set(func() { slow, f.slow = f.slow, 0 })
+		time.Sleep(slow)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	x := Exchange{At: time.Now(), Method: r.Method, Path: r.URL.Path, Query: r.URL.Query(), Header: r.Header.Clone(), Body: body,

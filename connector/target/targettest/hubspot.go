@@ -138,7 +138,11 @@ func hubspotSearch(f *Fake, r *Request) Reply {
 				all = all && Get(filter, "operator") == "EQ" && c.Fields[Said(Get(filter, "propertyName"))] == Get(filter, "value")
 			}
 			if all {
-				found = append(found, map[string]any{"id": c.ID, "properties": map[string]any{}})
+				shown := map[string]any{}
+				for _, name := range listOf(r.Map()["properties"]) {
+					shown[Said(name)] = c.Fields[Said(name)]
+				}
+				found = append(found, map[string]any{"id": c.ID, "properties": shown})
 				break
 			}
 		}

@@ -187,11 +187,20 @@ func jiraTransition(f *Fake, r *Request) Reply {
 	switch id := Get(r.JSON, "transition", "id"); {
 	case issue == nil:
 		return f.API.NotFound
-	case id != JiraDone || issue.Fields["status"] == "Resolved":
+	case id != JiraDone || issue.Fields["status"] == "Resolved": // api-group-issues, get transitions: each status has its own
 		return jiraFailed(400, fmt.Sprintf("Transition id '%s' is not valid for this issue.", Said(id)))
 	}
 	issue.Merge(map[string]any{"status": "Resolved"})
 	return Reply{Status: 204}
+}
+
+// JiraClose closes all issues, as the people do who work on them.
+func JiraClose(f *Fake) {
+	f.set(func() {
+		for _, issue := range f.All(jiraIssues) {
+			issue.Merge(map[string]any{"status": "Resolved"})
+		}
+	})
 }
 
 func jiraEntries(f *Fake) (entries []Entry) {
