@@ -133,15 +133,17 @@ func (d *Destination) files(fresh Destination, at string) (changes []Change) {
 	return changes
 }
 
-// Gone names the destinations of the old configuration that the new one neither has, nor says of where they went.
+// Gone names the destinations of the old configuration that the new one neither has, nor says of where they went. The names
+// that they had before count likewise: calls may still wait under them.
 func Gone(old, fresh *Config) (names []string) {
 	for i := range old.Destinations {
-		name := old.Destinations[i].Name
-		known := slices.Contains(fresh.Retired, name) || slices.ContainsFunc(fresh.Destinations, func(d Destination) bool {
-			return d.Name == name || d.Was == name
-		})
-		if !known {
-			names = append(names, name)
+		for _, name := range []string{old.Destinations[i].Name, old.Destinations[i].Was} {
+			known := name == "" || slices.Contains(fresh.Retired, name) || slices.ContainsFunc(fresh.Destinations, func(d Destination) bool {
+				return d.Name == name || d.Was == name
+			})
+			if !known {
+				names = append(names, name)
+			}
 		}
 	}
 	return names

@@ -73,4 +73,10 @@ destinations:
 	assert.Equal(t, []string{"hook"}, Gone(old, load(edit("name: hook", "name: hooks"))))
 	assert.Empty(t, Gone(old, load(edit("name: hook", "was: hook, name: hooks"))))
 	assert.Empty(t, Gone(old, load(edit("name: hook", "name: hooks", "queues:", "retired: [hook]\nqueues:"))))
+
+	// What waits under a name of the past is forgotten as easily.
+	renamed := load(edit("name: hook", "was: hook, name: hooks"))
+	assert.Equal(t, []string{"hook"}, Gone(renamed, load(edit("name: hook", "name: hooks"))))
+	assert.Equal(t, []string{"hook"}, Gone(renamed, load(edit("name: hook", "was: hooks, name: third"))))
+	assert.Empty(t, Gone(renamed, load(edit("name: hook", "name: hooks", "queues:", "retired: [hook]\nqueues:"))))
 }

@@ -166,3 +166,23 @@ func TestInitCopiesSecrets(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "new\n", read(t, filepath.Join(dir, "hubspot.token")))
 }
+
+// The plain record goes to a receiver without a credential, unless one is given: no file is written that nothing reads.
+func TestInitOfTheRecord(t *testing.T) {
+	dir, secret := t.TempDir(), filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(secret, []byte("s3cret\n"), 0o600))
+	args := []string{"--dir", dir, "--crm", builtIn, "--queue", "1", "--region", "ID", "--url", "https://crm.example.com"}
+	out, errs, err := answering(t, "\n", args...)
+	require.NoError(t, err, errs)
+	assert.NotContains(t, out, placeholder)
+	assert.NoFileExists(t, filepath.Join(dir, "record.token"))
+	assert.NotContains(t, read(t, filepath.Join(dir, "wrapup.yaml")), "record.token")
+
+	_, errs, err = answering(t, "", append(args, "--force", "--secret", "record.token="+secret)...)
+	require.NoError(t, err, errs)
+	assert.Contains(t, read(t, filepath.Join(dir, "wrapup.yaml")), "auth: {bearer: {file: record.token}}")
+	before := read(t, filepath.Join(dir, "wrapup.yaml"))
+	_, errs, err = answering(t, "", append(args, "--force")...) // the secret is there, and stays in use
+	require.NoError(t, err, errs)
+	assert.Equal(t, before, read(t, filepath.Join(dir, "wrapup.yaml")))
+}
