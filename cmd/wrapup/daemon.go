@@ -167,7 +167,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	}
 	stopWatchdog := start(ctx, fail, d.watchdog)
 	defer stopWatchdog()
+	d.changing.Lock() // somebody may be reloading by now
 	d.notifyReady()
+	d.changing.Unlock()
 	d.reloadWhenTold(ctx)
 	d.stopping.Store(true)
 	d.notify(systemd.SdNotifyStopping)
