@@ -37,7 +37,9 @@ type daemon struct {
 	// config is the one to begin with; afterwards it is the one in use, and changing guards it.
 	config   *configs.Config
 	changing sync.Mutex
-	log      *slog.Logger
+	// begun is the one that the daemon was started with.
+	begun *configs.Config
+	log   *slog.Logger
 	// level is that of the log, nil if it stays as it is.
 	level *slog.LevelVar
 	// load reads the configuration again, and reloads says when to; both are nil where that is never done.
@@ -62,6 +64,7 @@ type daemon struct {
 // run serves until ctx ends, or the store breaks. Parts are started from the store up to the intake and stopped the
 // other way round: what is accepted always has somebody to finish and deliver it.
 func (d *daemon) run(ctx context.Context) (err error) {
+	d.begun = d.config
 	clock := finish.NewSystemClock()
 	d.meters = newMeters()
 	d.meters.registry.MustRegister(newGauges(d))

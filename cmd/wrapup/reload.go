@@ -172,12 +172,16 @@ func warnOfGone(ctx context.Context, store *bolt.Store, c *configs.Config, log *
 // apply takes a configuration into use. All that can fail comes before anything is changed.
 func (d *daemon) apply(ctx context.Context, fresh *configs.Config, r *connector.Reload) error {
 	p, old := &d.parts, d.config
-	changes := configs.Changes(old, fresh)
-	hasTLS := old.TLS.Cert != "" && fresh.TLS.Cert != ""
-	touched := map[string]bool{} // the destinations that are other than before
-	for _, c := range changes {
-		if c.Restart() || c.Path == "tls" {
+	// What waits for a start waits until there is one, however often it is reloaded meanwhile.
+	hasTLS := d.begun.TLS.Cert != "" && fresh.TLS.Cert != ""
+	for _, c := range configs.Changes(d.begun, fresh) {
+		if atStart(c) {
 			r.Restart = append(r.Restart, c.Path)
+		}
+	}
+	touched := map[string]bool{} // the destinations that are other than before
+	for _, c := range configs.Changes(old, fresh) {
+		if atStart(c) {
 			continue
 		}
 		r.Changed = append(r.Changed, c.String())
@@ -225,6 +229,9 @@ func (d *daemon) apply(ctx context.Context, fresh *configs.Config, r *connector.
 	}
 	return nil
 }
+
+// atStart says that a change takes effect at the next start only.
+func atStart(c configs.Change) bool { return c.Restart() || c.Path == "tls" }
 
 // lanePlan is what becomes of the lanes.
 type lanePlan struct {

@@ -24,7 +24,8 @@ anything is wrong with them, all of it is refused, with what check would say, an
 then exits with 1. SIGHUP does the same; then the log says what came of it.
 
 What is being delivered is completed as it began. A destination that is in trouble is tried at once. The settings listen,
-data_dir, admin, store and log.format, and whether there is TLS, take effect at the next start only; the answer names them.
+data_dir, admin, store, log.format, retention.calls and retention.answers, and whether there is TLS, take effect at the next
+start only; the answer names them.
 
 A destination that calls wait for can't just disappear: "was: OLD" at the one that it is now takes what waits along, and
 "retired: [OLD]" says that it is gone for good. What waits is then kept, and shown as not configured, until

@@ -174,6 +174,10 @@ func TestRightReload(t *testing.T) {
 		"changed: destinations[up] is new\n", "admin.listen takes effect at the next start only", "log.format takes effect at the next start only"} {
 		assert.Contains(t, out, want)
 	}
+	out, code = s.run("reload") // what waits for a start still does
+	require.Zero(t, code, out)
+	assert.Contains(t, out, "admin.listen takes effect at the next start only")
+	assert.Contains(t, out, "nothing else has changed")
 	assert.Equal(t, 401, post(firstToken, unanswered("b")[0]))
 	call(secondToken, "b")
 	assert.Equal(t, "/two", s.delivered(crm, 2)[1].path)
