@@ -54,6 +54,9 @@ func (s *setup) plan(k *chosen, token string) (*plan, error) {
 	if err := p.add(dialerFile, token+"\n"); err != nil {
 		return nil, err
 	}
+	if k.name == builtIn && !s.knows(dir, "record.token") {
+		k.setUp.Destination.Content = withoutKey(k.setUp.Destination.Content, "auth") // receivers of one's own often want none
+	}
 	for _, name := range secretFiles(k.setUp.Destination) {
 		if err := p.addSecret(name, s); err != nil {
 			return nil, err
@@ -90,6 +93,15 @@ func (p *plan) add(name, content string) error {
 		return nil
 	}
 	return err
+}
+
+// knows says that a secret is given, or was before.
+func (s *setup) knows(dir, name string) bool {
+	if s.secrets[name]+s.typed[name] != "" {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(dir, name))
+	return err == nil
 }
 
 func (p *plan) addSecret(name string, s *setup) error {
@@ -158,9 +170,6 @@ func (s *setup) destination(k *chosen) (*yaml.Node, error) {
 	d.Content = withoutKey(d.Content, "params")
 	if len(params.Content) > 0 {
 		d.Content = append(d.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: "params"}, params)
-	}
-	if k.name == builtIn && s.secrets["record.token"] == "" && s.typed["record.token"] == "" {
-		d.Content = withoutKey(d.Content, "auth") // receivers of one's own often want none
 	}
 	return d, nil
 }
