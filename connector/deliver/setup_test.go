@@ -32,7 +32,9 @@ func TestChange(t *testing.T) {
 		m := first()
 		b := newBench(t, m, nil)
 		b.will(hang(release), status(200))
-		a, n := b.finish("a"), b.finish("b")
+		a := b.finish("a")
+		synctest.Wait() // so that it is under way before there is another one
+		n := b.finish("b")
 		synctest.Wait()
 		b.change(func(d *Destination) { d.Mapping = second })
 		close(release)
