@@ -15,8 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"wrapup/connector"
-	"wrapup/outbox"
+	"wrapup/connector/bench"
 	"wrapup/outbox/bolt"
 )
 
@@ -28,39 +27,7 @@ func (s *site) backlog(destination string, calls int) {
 	require.NoError(s.t, os.MkdirAll(dir, 0o700))
 	store, err := bolt.Open(filepath.Join(dir, storeFile), bolt.Options{})
 	require.NoError(s.t, err)
-	row, err := (&connector.Delivery{State: connector.DeliveryWaiting, Wanted: 1}).Encode()
-	require.NoError(s.t, err)
-	now := time.Now().Add(-time.Minute)
-	day := outbox.DayOf(now)
-	var committing sync.WaitGroup
-	turns := make(chan int)
-	for range 64 { // who commit together share a sync
-		committing.Go(func() {
-			for n := range turns {
-				id := fmt.Sprintf("call-%d", n)
-				body, err := json.Marshal(&connector.Call{
-					FinishedAt: connector.TimeOf(now),
-					Revisions: []connector.Revision{{At: connector.TimeOf(now), Record: connector.Record{CallID: id, UUID: id, Attempt: 1,
-						Revision: 1, Queue: "104906", Outcome: connector.OutcomeUnanswered}}},
-				})
-				assert.NoError(s.t, err)
-				_, err = store.Commit(s.t.Context(), outbox.Tx{
-					Group: connector.CallGroup(id), Entry: &outbox.EntryPut{ID: id, Day: day, Body: body},
-					Put: []outbox.RowPut{{Name: destination, Body: row}}, Enqueue: []outbox.NewTask{{Queue: destination, Due: now}},
-					Count: []outbox.Delta{
-						{Day: day, Name: connector.CountCalls, N: 1}, {Day: day, Name: connector.CountFinished(destination), N: 1},
-						{Day: day, Name: connector.CountState(destination, connector.DeliveryWaiting), N: 1},
-					},
-				})
-				assert.NoError(s.t, err)
-			}
-		})
-	}
-	for n := range calls {
-		turns <- n
-	}
-	close(turns)
-	committing.Wait()
+	require.NoError(s.t, bench.Fill(s.t.Context(), store, destination, calls, time.Now().Add(-time.Minute)))
 	require.NoError(s.t, store.Close())
 }
 
