@@ -22,7 +22,7 @@ demo: build ## See it work: one call, from the dialer's events to the CRM
 
 # Suites in virtual time, and those that run many processes: the race detector would make minutes of them, and what they run
 # is raced by the other tests.
-UNRACED := ^(TestPresets|TestBrokenPresets|TestPowerCuts|TestInitForEveryMapping|TestFlippedBytes|TestDamagedPages)$$
+UNRACED := ^(TestPresets|TestBrokenPresets|TestPowerCuts|TestSoak|TestBench|TestScrapesOfALargeBacklog|TestInitForEveryMapping|TestFlippedBytes|TestDamagedPages)$$
 
 .PHONY: test
 test: ## Run all tests, with the race detector
