@@ -222,6 +222,7 @@ func (s *site) postTo(behind, body string) (status int, answer string) {
 }
 
 func TestDeepAndLargeBodies(t *testing.T) {
+	t.Parallel()
 	s := newGuardedSite(t, "http://127.0.0.1:1/")
 	s.start()
 	base := s.resident()

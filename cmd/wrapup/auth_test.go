@@ -220,6 +220,7 @@ func (s *site) post16(round string) {
 // A kill -9 while a refresh token is on its way never leads to a second use of it. Where nobody can know what became of it,
 // the destination is paused and says so, and no call of it is lost; where the answer was stored, life goes on.
 func TestKilledInMidRefresh(t *testing.T) {
+	t.Parallel()
 	for _, point := range []string{"arrived", "rotated"} {
 		t.Run(point, func(t *testing.T) {
 			g := newGranter(t, 1000)
@@ -289,6 +290,7 @@ func TestKilledInMidRefresh(t *testing.T) {
 
 // A refresh token belongs to the destination that used it, and to its name: under another one it isn't used a second time.
 func TestRenamedDestination(t *testing.T) {
+	t.Parallel()
 	g := newGranter(t, 1000)
 	s := tokenSite(t, g, "")
 	s.start()
@@ -313,6 +315,7 @@ func TestRenamedDestination(t *testing.T) {
 
 // Who is told to stop in the middle of a refresh waits for the answer, and stores it.
 func TestStoppedInMidRefresh(t *testing.T) {
+	t.Parallel()
 	g := newGranter(t, 1000)
 	s := tokenSite(t, g, "")
 	g.stopAt("slow")
@@ -343,6 +346,7 @@ func (s *site) settles(g *granter, calls int) bool {
 
 // Sixteen lanes, tokens that are used up all the time, and a kill -9 at any moment.
 func TestNoRefreshTokenIsUsedTwice(t *testing.T) {
+	t.Parallel()
 	const rounds = 20
 	g := newGranter(t, 48) // more than sixteen lanes use up while they renew
 	s := tokenSite(t, g, "")
@@ -384,6 +388,7 @@ func TestNoRefreshTokenIsUsedTwice(t *testing.T) {
 // A token that the destination refuses is renewed once; one that is refused again pauses the destination, and costs no call
 // an attempt. A person who changes something is believed.
 func TestRefusedTokens(t *testing.T) {
+	t.Parallel()
 	g := newGranter(t, 0) // no token is ever good
 	s := tokenSite(t, g, "")
 	s.start()
@@ -410,6 +415,7 @@ func TestRefusedTokens(t *testing.T) {
 
 // Nothing that shows anything shows a token or a secret, whatever the CRM says.
 func TestTokensAreNeverShown(t *testing.T) {
+	t.Parallel()
 	g := newGranter(t, 1000)
 	g.refuse = true
 	s := tokenSite(t, g, "")

@@ -43,6 +43,7 @@ func (s *sink) byKey() map[string]int {
 // TestBackfill: a destination that is added later gets the stored calls, each once, however often it is asked for, and the
 // audit holds; with the daemon, and on the store where none runs.
 func TestBackfill(t *testing.T) {
+	t.Parallel()
 	first, second, third := newSink(t), newSink(t), newSink(t)
 	const head = "sources: [{kind: nxcloud-events}]\nqueues: {default: {region: ID}}\ncorrelation: {settle: 100ms}\ndestinations:\n"
 	one := fmt.Sprintf("  - {name: first, mapping: record, url: %q}\n", first.url())

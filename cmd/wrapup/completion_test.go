@@ -16,6 +16,7 @@ import (
 
 // TestCompletion: what a shell asks for is answered with what there is, and no other word.
 func TestCompletion(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, `sources: [{kind: nxcloud-events, name: dialer}]
 queues: {"104906": {name: Sales}, "7": {}, default: {region: ID}}
 mappings_dir: mappings

@@ -22,6 +22,7 @@ import (
 
 // A real daemon whose file was damaged while it was stopped says so, serves what is left, and takes events.
 func TestDamagedStore(t *testing.T) {
+	t.Parallel()
 	crm := newSink(t)
 	s := newSite(t, "sources: [{kind: nxcloud-events}]\ndestinations:\n  - {name: crm, mapping: record, url: "+crm.url()+"}\n")
 	s.damaged = true
@@ -82,6 +83,7 @@ func TestDamagedStore(t *testing.T) {
 
 // Files that are none of wrapup's, or of a newer one, are refused and left as they are.
 func TestStoreThatIsNotOurs(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]error{"text": bolt.ErrForeign, "newer": bolt.ErrNewer} {
 		s := newSite(t, "sources: [{kind: nxcloud-events}]\n")
 		path := filepath.Join(s.dir, "data", storeFile)

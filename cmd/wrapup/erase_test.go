@@ -54,6 +54,7 @@ func (s *site) erased(args ...string) (e admin.Erasure) {
 
 // TestErased: after an erasure nothing that is stored has the number, nothing of it comes back, and everything adds up.
 func TestErased(t *testing.T) {
+	t.Parallel()
 	s := whySite(t)
 	const number = "8110000010"
 	joined := `{"type":1,"state":3,"callid":"104906","uuid":"%s","callphone":"%s","time":"%d","info":"x","username":"6122312312","sipid":"1","agentid":"a"}`

@@ -54,6 +54,7 @@ func (s *site) eventList(args ...string) (list []connector.Received) {
 
 // TestEventsAreFollowed: whatever comes is shown as it comes, with what became of it, over a restart of the daemon.
 func TestEventsAreFollowed(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "sources: [{kind: nxcloud-events, name: dialer}]\nqueues: {default: {region: ID}}\ncorrelation: {settle: 1h}\n")
 	assert.Contains(t, s.fails("events"), "no daemon answers at ")
 	f := s.follow(nil)
@@ -127,6 +128,7 @@ func TestEventsAreFollowed(t *testing.T) {
 
 // TestSlowReaderOfEvents: a reader that doesn't read holds nothing up, and is told how many he has missed.
 func TestSlowReaderOfEvents(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "sources: [{kind: nxcloud-events}]\ncorrelation: {settle: 1h}\n")
 	s.start()
 	r, w, err := os.Pipe()

@@ -32,6 +32,7 @@ func harmless(t *testing.T, what, text string) {
 // Foreign text in every field that a stranger, the dialer and a CRM can fill: no line of the log is forged, and no command
 // writes what a terminal obeys.
 func TestInjection(t *testing.T) {
+	t.Parallel()
 	quoted, err := json.Marshal(hostile)
 	require.NoError(t, err)
 	visible, err := json.Marshal("=1+1<script>alert(1)</script>\u202e")

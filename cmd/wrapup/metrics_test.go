@@ -79,6 +79,7 @@ func value(t *testing.T, all []scraped, name, labels string) string {
 
 // What is exported is what is documented, and it says what happened.
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	crm := newSink(t)
 	s := reloadable(t, crm)
 	public := s.freeAddress()

@@ -67,6 +67,7 @@ func (s *site) fails(args ...string) string {
 }
 
 func TestDeadIsShownAndRetried(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	mend := refusing(sink)
 	s := newSite(t, config(sink.url()))
@@ -114,6 +115,7 @@ func TestDeadIsShownAndRetried(t *testing.T) {
 }
 
 func TestDropped(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	refusing(sink)
 	s := newSite(t, config(sink.url()))
@@ -145,6 +147,7 @@ func TestDropped(t *testing.T) {
 
 // What was refused is rendered with the mapping as it is when it is retried.
 func TestRetryRendersWithTheMappingOfToday(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	mend := refusing(sink)
 	s := newSite(t, strings.Replace(config(sink.url()), "mapping: record", "mapping: desk", 1)+"mappings_dir: mappings\n")
@@ -163,6 +166,7 @@ func TestRetryRendersWithTheMappingOfToday(t *testing.T) {
 }
 
 func TestRetryOfManyByFilter(t *testing.T) {
+	t.Parallel()
 	const calls = 50
 	sink := newSink(t)
 	mend := refusing(sink)
@@ -220,6 +224,7 @@ func TestParkedNeedsAWord(t *testing.T) {
 }
 
 func TestAuditFindsAGap(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	s := newSite(t, config(sink.url()))
 	s.damaged = true // what doesn't add up is no fine store
@@ -267,6 +272,7 @@ func TestAuditFindsAGap(t *testing.T) {
 
 // A delivery that waits and stands in no queue would never be sent, and no list shows it: audit does.
 func TestAuditFindsWhatNobodyWillSend(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	s := newSite(t, config(sink.url()))
 	s.start()
@@ -292,6 +298,7 @@ func TestAuditFindsWhatNobodyWillSend(t *testing.T) {
 
 // Later revisions have a sum of their own: whether they arrived, wait, or are dead.
 func TestAuditOfUpdates(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	s := newSite(t, config(sink.url()))
 	s.start()
@@ -316,6 +323,7 @@ func TestAuditOfUpdates(t *testing.T) {
 
 // While calls come and go the audit never sees a gap that isn't there.
 func TestAuditOfABusyDaemon(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	s := newSite(t, strings.Replace(config(sink.url()), "{settle: 500ms}", "{settle: 20ms}", 1))
 	s.start()
@@ -355,6 +363,7 @@ func TestAuditOfABusyDaemon(t *testing.T) {
 }
 
 func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	s := newSite(t, config(sink.url()))
 	s.start()

@@ -15,6 +15,7 @@ import (
 
 // TestListsPage: each list gives all of what there is in pages, in the order of the whole, and narrowed.
 func TestListsPage(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, `sources: [{kind: nxcloud-events}]
 correlation: {settle: 100ms}
 destinations:

@@ -25,6 +25,7 @@ steps:
 
 // TestPreviewAgainst: an edited mapping is compared with the running one by real calls, and nothing is sent.
 func TestPreviewAgainst(t *testing.T) {
+	t.Parallel()
 	crm := newSink(t)
 	crm.answer = func(n int, w http.ResponseWriter) {
 		w.Header().Set("Content-Type", "application/json")

@@ -28,6 +28,7 @@ func TestPreviewsExample(t *testing.T) {
 
 // A call that the daemon, or its store, knows can be previewed.
 func TestPreviewOfACall(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	s := newSite(t, config(sink.url()))
 	s.start()
@@ -63,6 +64,7 @@ func TestPreviewOfACall(t *testing.T) {
 
 // Every example and preset can be previewed.
 func TestPreviewOfEveryMapping(t *testing.T) {
+	t.Parallel()
 	var all []string
 	files, err := filepath.Glob("../../mappings/testdata/examples/*.yaml")
 	require.NoError(t, err)
@@ -103,6 +105,7 @@ func TestPreviewUsage(t *testing.T) {
 
 // Check names the agents of the last days whom a table doesn't know, if there is somebody to ask.
 func TestCheckNamesUnknownAgents(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, `sources: [{kind: nxcloud-events}]
 mappings_dir: mappings
 destinations: [{name: crm, mapping: desk, url: "http://127.0.0.1:1/"}]

@@ -18,6 +18,7 @@ import (
 )
 
 func TestQuarantine(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, config("http://127.0.0.1:1/"))
 	s.start()
 	assert.Contains(t, s.succeeds("quarantine", "list"), "Nothing of the kind is in quarantine.\n0 kept, 0.0 of 64 MiB.")
@@ -87,6 +88,7 @@ func TestQuarantineUsage(t *testing.T) {
 
 // What was kept because an older wrapup didn't understand it is delivered by one that does, as any other call.
 func TestWhatIsUnderstoodLaterIsDelivered(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	s := newSite(t, config(sink.url()))
 	require.NoError(t, os.MkdirAll(s.dir+"/data", 0o700))

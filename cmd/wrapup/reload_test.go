@@ -92,6 +92,7 @@ func (s *site) hangUp(says string) {
 
 // A wrong configuration is refused with the reasons, in the command's answer and in the log, and traffic goes on as before.
 func TestWrongReload(t *testing.T) {
+	t.Parallel()
 	crm := newSink(t)
 	s := reloadable(t, crm)
 	s.start()
@@ -148,6 +149,7 @@ func (s *sink) keys() map[string]bool {
 }
 
 func TestRightReload(t *testing.T) {
+	t.Parallel()
 	crm, other := newSink(t), newSink(t)
 	s := reloadable(t, crm)
 	s.start()
@@ -206,6 +208,7 @@ func TestRightReload(t *testing.T) {
 
 // Credentials that are refused pause the destination; once they are replaced, a reload is all that it takes.
 func TestReplacedCredentials(t *testing.T) {
+	t.Parallel()
 	crm := newSink(t)
 	var mu sync.Mutex
 	asked, good := 0, "crm-s3cret-2"

@@ -42,6 +42,7 @@ func created(uuid string) string {
 // A disk is filled while events come: they are refused before it is full, and deliveries go on; then somebody else fills
 // it to the last byte. Once there is room again all goes on, without a restart. What was answered 200 is delivered, once.
 func TestDiskFullUnderLoad(t *testing.T) {
+	t.Parallel()
 	disk := smallDisk(t, 12<<20)
 	crm := newSink(t)
 	s := newSite(t, strings.ReplaceAll(oneSink, "SINK", crm.url()))

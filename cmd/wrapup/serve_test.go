@@ -103,6 +103,7 @@ func shift(t *testing.T, body string, micros int64) string {
 }
 
 func TestKilledBeforeTheCallIsFinished(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	s := newSite(t, config(sink.url()))
 	s.start()
@@ -119,6 +120,7 @@ func TestKilledBeforeTheCallIsFinished(t *testing.T) {
 }
 
 func TestSinkDown(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	s := newSite(t, config(sink.url()))
 	sink.down()
@@ -179,6 +181,7 @@ func TestRedirectIsDead(t *testing.T) {
 }
 
 func TestWhyWithAndWithoutDaemon(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	s := newSite(t, config(sink.url()))
 	s.start()
@@ -226,6 +229,7 @@ func TestWhyOfAnOpenCall(t *testing.T) {
 }
 
 func TestGracefulLife(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	s := newSite(t, config(sink.url()))
 	s.start()
@@ -355,6 +359,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestAgentsAndQueues(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	s := newSite(t, strings.Replace(config(sink.url()), "queues: {", "queues: {\"104906\": {name: Sales}, ", 1))
 	s.start()

@@ -28,6 +28,7 @@ func hostileTraffic(more ...string) []string {
 // What a dialer posts, in whatever order and through a kill -9 on the way, comes out as exactly the records that the
 // simulator says must come of it.
 func TestSimulatedCallsComeOutAsExpected(t *testing.T) {
+	t.Parallel()
 	out, errs, code := wrapup(t, hostileTraffic("-o", "json")...)
 	require.Zero(t, code, errs)
 	var plan struct {

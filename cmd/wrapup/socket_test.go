@@ -93,6 +93,7 @@ func (v *superviser) heard(what string) (n int) {
 // The daemon is stopped and started again and again under load, with a socket that somebody else holds: nobody is refused,
 // and each event is answered 200 and delivered. Some dialers keep their connections open, others don't.
 func TestRestartUnderLoad(t *testing.T) {
+	t.Parallel()
 	crm := newSink(t)
 	v := supervise(t, newSite(t, config(crm.url())))
 	v.start()

@@ -14,6 +14,7 @@ import (
 )
 
 func TestStatus(t *testing.T) {
+	t.Parallel()
 	crm := newSink(t)
 	s := reloadable(t, crm)
 	s.edit("  - {name: down", "#", "admin: {", "admin: {listen: 127.0.0.1:0, ")
@@ -110,6 +111,7 @@ func TestHealth(t *testing.T) {
 
 // A feed that is silent at the hours at which it is expected, and a dialer whose clock is wrong, need a person.
 func TestStatusOfAFeed(t *testing.T) {
+	t.Parallel()
 	crm := newSink(t)
 	s := reloadable(t, crm)
 	public := s.freeAddress()

@@ -12,6 +12,7 @@ import (
 // TestTablesAreReadAgain: an agent who is added to a table is known to the running daemon, and a table that is wrong changes
 // nothing.
 func TestTablesAreReadAgain(t *testing.T) {
+	t.Parallel()
 	sink := newSink(t)
 	s := newSite(t, fmt.Sprintf(`sources: [{kind: nxcloud-events}]
 correlation: {settle: 100ms}

@@ -49,6 +49,7 @@ func (s *site) secure(uuid string) string {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, config("http://127.0.0.1:1/")+"tls: {cert: tls.crt, key: tls.key}\n")
 	out := s.fails("check")
 	assert.Contains(t, out, "tls.cert: tls.crt: there is no such file")

@@ -35,6 +35,7 @@ func (s *site) reason(destination string) string {
 // A certificate that an authority of one's own has signed is believed if the configuration says so, also where tokens are
 // had; what it says about proxies and addresses holds, too.
 func TestTransport(t *testing.T) {
+	t.Parallel()
 	var tokens, calls, proxied atomic.Int32
 	crm := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/token" {

@@ -107,6 +107,7 @@ destinations:
 
 // What is shown of a try-out is the same whether the daemon makes it or not.
 func TestDestinationsTest(t *testing.T) {
+	t.Parallel()
 	d := newTrialDesk(t)
 	s := newTrialSite(t, d)
 	neat := func(out string) string {

@@ -33,6 +33,7 @@ func lookupSite(t *testing.T, g *granter) *site {
 // A try-out of a destination whose refresh tokens rotate uses none twice: where a daemon runs it takes the token of the lane,
 // and renews it for both; where none runs it reads and keeps the tokens in the store. Nothing of them is shown.
 func TestDestinationsTestWithTokens(t *testing.T) {
+	t.Parallel()
 	g := newGranter(t, 1000)
 	s := lookupSite(t, g)
 	var shown strings.Builder
@@ -112,6 +113,7 @@ func TestDestinationsTestWithTokens(t *testing.T) {
 
 // Who is killed in the middle of a try-out leaves a doubt to the next one, and to the daemon: the refresh token isn't sent again.
 func TestDestinationsTestKilledInMidRefresh(t *testing.T) {
+	t.Parallel()
 	g := newGranter(t, 1000)
 	s := lookupSite(t, g)
 	g.stopAt("rotated")
@@ -141,6 +143,7 @@ func TestDestinationsTestKilledInMidRefresh(t *testing.T) {
 
 // A daemon that is told to stop in the middle of a try-out's refresh waits for the answer, and stores it.
 func TestStoppedInMidTryOut(t *testing.T) {
+	t.Parallel()
 	g := newGranter(t, 1000)
 	s := lookupSite(t, g)
 	s.start()

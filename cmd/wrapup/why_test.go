@@ -117,6 +117,7 @@ func (s *site) firstLine(want string, args ...string) string {
 
 // Each of the things that a salesperson reports as "not in the CRM" has its reason in the first line.
 func TestWhyNamesTheReason(t *testing.T) {
+	t.Parallel()
 	s := whySite(t)
 	part := func(name string, f func(t *testing.T)) {
 		t.Run(name, func(t *testing.T) {
@@ -235,6 +236,7 @@ func (s *site) calls(args ...string) (ids []string) {
 }
 
 func TestCallsAndExport(t *testing.T) {
+	t.Parallel()
 	s := whySite(t)
 	answered := `{"type":2,"state":3,"callid":"104906","uuid":"%s","callphone":"%s","time":"%d","info":"x"}`
 	joined := `{"type":1,"state":3,"callid":"104906","uuid":"%s","callphone":"%s","time":"%d","info":"x","username":"=6122312312","sipid":"1","agentid":"a"}`
