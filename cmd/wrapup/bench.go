@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -42,11 +44,17 @@ quiet the machine was. It takes about two minutes, needs no configuration and le
 The disk that is measured is that of --dir: give a folder on the one that data_dir is on.`,
 		Example: `  wrapup bench --dir /var/lib
   wrapup bench -o json > bench.json
+  wrapup bench --only disk,accept
   wrapup bench --full          # a million waiting deliveries, and a hundred thousand open calls`,
 		Args: args(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if b.Rounds < 1 || b.Long <= 0 || b.Backlog < 10 || b.Open < 1 {
-				return usageError{errors.New("--rounds, --long, --backlog and --open are more than 0, and --backlog at least 10")}
+			if b.Rounds < 1 || b.Long <= 0 || b.Backlog < 50 || b.Open < 1 {
+				return usageError{errors.New("--rounds, --long, --backlog and --open are more than 0, and --backlog at least 50")}
+			}
+			for _, part := range b.Only {
+				if !slices.Contains(bench.Parts(), part) {
+					return usageError{fmt.Errorf("--only: there is no part %q: the parts are %s", part, strings.Join(bench.Parts(), ", "))}
+				}
 			}
 			if b.full {
 				b.Backlog, b.Open = 1_000_000, 100_000
@@ -60,6 +68,7 @@ The disk that is measured is that of --dir: give a folder on the one that data_d
 	f.DurationVar(&b.Long, "long", b.Long, "how long each load of a round is")
 	f.IntVar(&b.Backlog, "backlog", b.Backlog, "how many deliveries wait")
 	f.IntVar(&b.Open, "open", b.Open, "how many calls are open")
+	f.StringSliceVar(&b.Only, "only", nil, "measure these `parts` alone: "+strings.Join(bench.Parts(), ", "))
 	f.BoolVar(&b.full, "full", false, "with a million waiting and a hundred thousand open; it takes half an hour, and some GB")
 	f.VarP(&b.format, "output", "o", "text or json")
 	c.AddCommand(bareHandler())

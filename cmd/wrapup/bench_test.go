@@ -59,4 +59,7 @@ func TestBenchRefusals(t *testing.T) {
 	_, errs, code = wrapup(t, "bench", "--rounds", "0")
 	assert.Equal(t, 2, code)
 	assert.Contains(t, errs, "more than 0")
+	_, errs, code = wrapup(t, "bench", "--only", "disk,speed")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, errs, `there is no part "speed": the parts are disk, accept, send`)
 }

@@ -47,8 +47,11 @@ func (r *Report) Get(name string) *Measure {
 	return nil
 }
 
-// add adds a round's value. of names a measure that has this round's value already, or "".
+// add adds a round's value. of names a measure that has this round's value already; "", or one that isn't measured, is none.
 func (r *Report) add(name, unit string, value float64, of string) {
+	if r.Get(of) == nil {
+		of = ""
+	}
 	m := r.Get(name)
 	if m == nil {
 		r.Measures = append(r.Measures, Measure{Name: name, Unit: unit, Of: of})

@@ -42,6 +42,16 @@ type Attempt struct {
 // Fold gives the attempts that the events of one uuid tell of, in the order of time. The order and the repetition of the
 // events do not matter.
 func Fold(events []connector.Event, frozen Frozen, timeline Timeline, s *Settings) []Attempt {
+	return fold(events, frozen, timeline, s, true)
+}
+
+// Waits gives the attempts that Fold gives, without what only a record is made of, above all the numbers in E.164: enough to
+// tell when each is to be finished, for a small part of the work.
+func Waits(events []connector.Event, frozen Frozen, timeline Timeline, s *Settings) []Attempt {
+	return fold(events, frozen, timeline, s, false)
+}
+
+func fold(events []connector.Event, frozen Frozen, timeline Timeline, s *Settings, whole bool) []Attempt {
 	order := sorted(events)
 	cuts := cut(events, order, frozen, s)
 	attempts := make([]Attempt, len(cuts))
@@ -63,7 +73,7 @@ func Fold(events []connector.Event, frozen Frozen, timeline Timeline, s *Setting
 		if c.number != 0 {
 			seen = frozen.Timeline[number]
 		}
-		attempts[i] = foldAttempt(events, c.events, number, seen, s)
+		attempts[i] = foldAttempt(events, c.events, number, seen, s, whole)
 		attempts[i].Frozen = c.number != 0
 	}
 	return attempts

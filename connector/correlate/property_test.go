@@ -68,6 +68,29 @@ func scene(t *rapid.T) []connector.Event {
 	return events
 }
 
+// What Waits tells of attempts is what Fold tells of them; and as long as nothing ends the call, it isn't due before
+// WithoutEnd, as the name says.
+func TestWaitsAreThoseOfTheFold(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := DefaultSettings()
+		s.DefaultQueue.Region = "ID"
+		call, timeline := divide(scene(t), "c")
+		folded, waits := Fold(call, Frozen{}, timeline, &s), Waits(call, Frozen{}, timeline, &s)
+		require.Len(t, waits, len(folded))
+		for i := range folded {
+			f, w := &folded[i], &waits[i]
+			require.Equal(t, f.Events, w.Events)
+			require.Equal(t, f.Wait, w.Wait)
+			require.Equal(t, f.Empty, w.Empty)
+			require.Equal(t, f.Frozen, w.Frozen)
+			require.Equal(t, f.Record.Attempt, w.Record.Attempt)
+			if !slices.ContainsFunc(call, func(e connector.Event) bool { return e.Kind == connector.KindEnded }) {
+				require.GreaterOrEqual(t, f.Wait, s.WithoutEnd())
+			}
+		}
+	})
+}
+
 // once folds a scene that is one call.
 func once(t *rapid.T, events []connector.Event) (record *connector.Record, wait time.Duration, ok bool) {
 	s := DefaultSettings()

@@ -19,8 +19,9 @@ type attempt struct {
 	segments []segment
 }
 
-// foldAttempt makes the record of one attempt's events, given by their indices in the order of time.
-func foldAttempt(events []connector.Event, order []int, number int, timeline Timeline, s *Settings) Attempt {
+// foldAttempt makes the record of one attempt's events, given by their indices in the order of time; whole or only as far as
+// it takes to know how long to wait.
+func foldAttempt(events []connector.Event, order []int, number int, timeline Timeline, s *Settings, whole bool) Attempt {
 	out := Attempt{Events: order}
 	a := attempt{events: events, timeline: timeline, settings: s, record: &out.Record, flags: map[connector.Flag]bool{}}
 	for _, i := range order {
@@ -39,7 +40,9 @@ func foldAttempt(events []connector.Event, order []int, number int, timeline Tim
 	r.OccurredAt = events[a.order[0]].Time
 	onlyStarted := a.stamps()
 	r.CallID = callID(r.UUID, number, cmp.Or(r.StartedAt, r.OccurredAt))
-	a.identity()
+	if whole {
+		a.identity()
+	}
 	a.join()
 	a.close()
 	a.outcome()

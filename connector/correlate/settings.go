@@ -44,6 +44,10 @@ func DefaultSettings() Settings {
 	}
 }
 
+// WithoutEnd is how long after their newest event at least events wait for others, as long as none of them ends the call:
+// whether they make a new call or come late to one that was finished before.
+func (s *Settings) WithoutEnd() time.Duration { return min(s.Settle, s.RingTimeout, s.MaxAge) }
+
 // queue gives what is known of the queue.
 func (s *Settings) queue(id string) Queue {
 	if q, ok := s.Queues[id]; ok {

@@ -76,8 +76,15 @@ func decide(v *view, now time.Duration, s *correlate.Settings) decision {
 	if len(late) > 0 { // they are kept with their call and must not touch its record
 		events, from, arrivals = without(events, late), without(from, late), without(arrivals, late)
 	}
-	for _, a := range correlate.Fold(events, frozen, v.timeline, s) {
-		v.attempt(&d, &a, from, arrivals, late, frozen, now, s)
+	attempts := correlate.Waits(events, frozen, v.timeline, s)
+	for i := range attempts { // most looks find that it is too early
+		if due, news := dueAt(&attempts[i], from, s); news && due <= now {
+			attempts = correlate.Fold(events, frozen, v.timeline, s)
+			break
+		}
+	}
+	for i := range attempts {
+		v.attempt(&d, &attempts[i], from, arrivals, late, frozen, now, s)
 	}
 	// A finished call whose only news came too late.
 	for number, idx := range lateOf(late) {
@@ -90,31 +97,38 @@ func decide(v *view, now time.Duration, s *correlate.Settings) decision {
 	return d
 }
 
+// dueAt says when an attempt is to be finished, or its finished record looked at again, and whether there is news of it at all.
+func dueAt(a *correlate.Attempt, from []*pending, s *correlate.Settings) (at time.Duration, news bool) {
+	var newest time.Duration
+	for _, i := range a.Events {
+		if p := from[i]; p != nil && (!news || p.came > newest) {
+			newest, news = p.came, true
+		}
+	}
+	if a.Frozen {
+		return newest + s.Settle, news
+	}
+	return newest + a.Wait, news
+}
+
 // attempt adds to the decision what is to be done about one attempt.
 func (v *view) attempt(d *decision, a *correlate.Attempt, from []*pending, arrivals []connector.Arrival, late map[int]lateEvent, frozen correlate.Frozen, now time.Duration, s *correlate.Settings) {
+	at, news := dueAt(a, from, s)
+	switch {
+	case !news:
+		return
+	case at > now:
+		if d.next == 0 || at < d.next {
+			d.next = at
+		}
+		return
+	}
 	c := change{attempt: *a}
-	var newest time.Duration
 	for _, i := range a.Events {
 		c.events = append(c.events, arrivals[i])
 		if p := from[i]; p != nil {
 			c.drop = append(c.drop, p.ID())
-			if len(c.drop) == 1 || p.came > newest {
-				newest = p.came
-			}
 		}
-	}
-	if len(c.drop) == 0 {
-		return
-	}
-	wait := a.Wait
-	if a.Frozen {
-		wait = s.Settle
-	}
-	if due := newest + wait; due > now {
-		if d.next == 0 || due < d.next {
-			d.next = due
-		}
-		return
 	}
 	if a.Frozen {
 		c.of = v.number(a.Record.Attempt)
@@ -176,7 +190,7 @@ func (v *view) late(events []connector.Event, from []*pending, frozen correlate.
 		return nil
 	}
 	var late map[int]lateEvent
-	for _, a := range correlate.Fold(events, frozen, v.timeline, s) {
+	for _, a := range correlate.Waits(events, frozen, v.timeline, s) {
 		if !a.Frozen {
 			continue
 		}

@@ -68,6 +68,10 @@ type call struct {
 	pending []pending
 	// looking: a look is under way; again: something came meanwhile.
 	looking, again bool
+	// ended: an event that ends a call is among the pending ones, so that it may be due at once.
+	ended bool
+	// unseen: something has come since the last look.
+	unseen bool
 	// failed counts the looks that failed in a row.
 	failed int
 	// agents whose timelines the call may have to wait for.
@@ -144,7 +148,9 @@ func (e *Engine) add(group string, a connector.Arrival, came time.Duration) {
 		e.agent(name).add(a, came)
 		// The agent's open calls may have waited for just this.
 		for c := range e.agent(name).calls {
-			e.schedule(c, came)
+			if c.ended {
+				e.schedule(c, came)
+			}
 		}
 		return
 	}
@@ -157,7 +163,13 @@ func (e *Engine) add(group string, a connector.Arrival, came time.Duration) {
 	if a.AboutAgent() {
 		c.joinedBy(e.agent(a.Agent()))
 	}
-	e.schedule(c, came)
+	c.ended = c.ended || a.Kind == connector.KindEnded
+	due := came
+	if !c.ended { // a look would find that it is too early, and that for each event of a call
+		due += e.settings.Load().WithoutEnd()
+	}
+	c.unseen = true
+	e.schedule(c, due)
 }
 
 // schedule makes the call be looked at no later than due.
@@ -380,16 +392,22 @@ func (e *Engine) history(ctx context.Context, uuid string) ([]stored, error) {
 func (e *Engine) snapshot(c *call) *view {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	v := &view{pending: c.pending[:len(c.pending):len(c.pending)], timeline: correlate.Timeline{}}
+	c.unseen = false
+	v := &view{pending: c.pending[:len(c.pending):len(c.pending)], timeline: e.timeline(c)}
+	v.arrived = e.arrived
+	return v
+}
+
+func (e *Engine) timeline(c *call) correlate.Timeline {
+	t := correlate.Timeline{}
 	for i := range c.pending {
 		if p := &c.pending[i]; p.AboutAgent() {
 			if a := e.agents[p.Agent()]; a != nil {
-				v.timeline[p.Agent()] = a.events
+				t[p.Agent()] = a.events
 			}
 		}
 	}
-	v.arrived = e.arrived
-	return v
+	return t
 }
 
 func (e *Engine) arrived(name string, by connector.Time) []connector.Event {
@@ -411,9 +429,11 @@ func (c *call) forget(gone []string) {
 		settled[id] = true
 	}
 	var rest []pending
+	c.ended = false
 	for i := range c.pending {
 		if !settled[c.pending[i].ID()] {
 			rest = append(rest, c.pending[i])
+			c.ended = c.ended || c.pending[i].Kind == connector.KindEnded
 		}
 	}
 	c.pending = rest

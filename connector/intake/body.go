@@ -29,10 +29,14 @@ func (r *Receiver) reserve(req *http.Request) (release func(), no *refusal) {
 	if n := req.ContentLength; n >= 0 && n < size {
 		size = n
 	}
+	release = func() { r.bodies.Release(size) }
+	if r.bodies.TryAcquire(size) { // without a timer
+		return release, nil
+	}
 	ctx, cancel := context.WithTimeout(req.Context(), bodyPatience)
 	defer cancel()
 	if r.bodies.Acquire(ctx, size) == nil {
-		return func() { r.bodies.Release(size) }, nil
+		return release, nil
 	}
 	return nil, &refusal{status: http.StatusServiceUnavailable, text: "too many posts at a time", retryAfter: retryAfter}
 }
