@@ -28,6 +28,7 @@ A configuration that doesn't check out is refused, with everything that is wrong
 			if err != nil {
 				return err
 			}
+			defer raiseHeap()()
 			level := &slog.LevelVar{}
 			level.Set(logLevel(cfg.Log))
 			// Before anything else: a SIGHUP would end the process.
