@@ -2,6 +2,7 @@ package connector
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -43,6 +44,37 @@ func (c *Call) Revision(n int) *Record {
 	return nil
 }
 
+// DecodeToDeliver reads a stored Call as far as delivering it takes: of its events there is no more than the number and when
+// they came. That is a good deal faster.
+func DecodeToDeliver(body []byte) (*Call, error) {
+	type arrival struct {
+		Phone string `json:"phone"`
+		At    Time   `json:"at"`
+	}
+	var c struct {
+		Revisions  []Revision `json:"revisions"`
+		Events     []arrival  `json:"events"`
+		Late       []arrival  `json:"late"`
+		Erased     *Erased    `json:"erased"`
+		FinishedAt Time       `json:"finished_at"`
+	}
+	if err := json.Unmarshal(body, &c); err != nil {
+		return nil, fmt.Errorf("a stored call can't be read: %w", err)
+	}
+	if len(c.Revisions) == 0 {
+		return nil, errNoRecord
+	}
+	arrivals := func(in []arrival) (out []Arrival) {
+		for _, a := range in {
+			out = append(out, Arrival{Event: Event{Phone: a.Phone}, At: a.At})
+		}
+		return out
+	}
+	return &Call{Revisions: c.Revisions, Events: arrivals(c.Events), Late: arrivals(c.Late), Erased: c.Erased, FinishedAt: c.FinishedAt}, nil
+}
+
+var errNoRecord = errors.New("a stored call has no record")
+
 // DecodeCall reads a stored Call.
 func DecodeCall(body []byte) (*Call, error) {
 	c := new(Call)
@@ -50,7 +82,7 @@ func DecodeCall(body []byte) (*Call, error) {
 		return nil, fmt.Errorf("a stored call can't be read: %w", err)
 	}
 	if len(c.Revisions) == 0 {
-		return nil, fmt.Errorf("a stored call has no record")
+		return nil, errNoRecord
 	}
 	return c, nil
 }

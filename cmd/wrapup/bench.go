@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.etcd.io/bbolt"
 
 	"wrapup/connector/bench"
 	"wrapup/outbox/bolt"
@@ -111,7 +110,7 @@ func (a *app) runBench(ctx context.Context, b *benching) (err error) {
 		return exec.CommandContext(ctx, self, "bench", "bare", addr) //nolint:gosec // likewise
 	}
 	b.Fill = fillStore
-	b.Size = usedBytes
+	b.Size = func(dataDir string) (int64, error) { return bolt.HistorySize(filepath.Join(dataDir, storeFile)) }
 	if isTerminal(a.err) {
 		b.Progress = func(what string, share float64) { fmt.Fprintf(a.err, "\r\x1b[K%3.0f%%  %s", share*100, what) }
 		defer fmt.Fprint(a.err, "\r\x1b[K")
@@ -136,30 +135,6 @@ func fillStore(ctx context.Context, dataDir, destination string, calls int) (err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	return bench.Fill(ctx, store, destination, calls, time.Now().Add(-time.Minute))
-}
-
-// usedBytes is how large the store is once the free pages are out of it.
-func usedBytes(dataDir string) (size int64, err error) {
-	file := filepath.Join(dataDir, storeFile)
-	from, err := bbolt.Open(file, 0o600, &bbolt.Options{ReadOnly: true, Timeout: time.Second})
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, from.Close()) }()
-	packed := file + ".packed"
-	to, err := bbolt.Open(packed, 0o600, &bbolt.Options{Timeout: time.Second, NoSync: true})
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, os.Remove(packed)) }()
-	if err := errors.Join(bbolt.Compact(to, from, 1<<20), to.Close()); err != nil {
-		return 0, err
-	}
-	info, err := os.Stat(packed)
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
 }
 
 // noisy is the spread from which on a figure says more about what else the machine did.

@@ -29,7 +29,7 @@ type Options struct {
 	BareServe func(ctx context.Context, addr string) *exec.Cmd
 	// Fill makes a store in a data folder and puts calls into it, see [Fill].
 	Fill func(ctx context.Context, dataDir, destination string, calls int) error
-	// Size tells how many bytes of the store in a data folder are in use.
+	// Size tells how many bytes the history in the store of a data folder takes.
 	Size func(dataDir string) (int64, error)
 	// Progress, if set, is told what is measured now, and which share of all is done.
 	Progress func(what string, share float64)
@@ -272,7 +272,7 @@ func (r *run) size(s *site) error {
 	n := r.sink.n
 	r.sink.mu.Unlock()
 	if n > 0 {
-		r.report.add("disk, a delivered call", "KB", float64(used)/float64(n)/kilo, "")
+		r.report.add("disk, a delivered call in history", "KB", float64(used)/float64(n)/kilo, "")
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func (w *work) load(ctx context.Context) (err error) {
 	if w.entry, err = w.store.Entry(ctx, w.task.Ref); err != nil {
 		return err
 	}
-	if w.call, err = connector.DecodeCall(w.entry.Body); err != nil {
+	if w.call, err = connector.DecodeToDeliver(w.entry.Body); err != nil {
 		return fmt.Errorf("%w: call %s: %w", errUnreadable, w.entry.ID, err)
 	}
 	row := w.entry.Row(w.Name)

@@ -160,7 +160,30 @@ func (l *Lane) Run(ctx context.Context) error {
 		freed   = make(chan struct{}, 1) // a worker ended since the last look at busy
 		broken  = make(chan error, 1)    // the first one counts
 	)
-	defer working.Wait()
+	// Workers stay, for a stack that has grown once is worth keeping; there are never more than were busy at a time.
+	type job struct {
+		task  outbox.Task
+		probe bool
+	}
+	jobs, workers := make(chan job), 0
+	work := func(j job) {
+		told, released, err := l.deliver(sends, j.task, j.probe)
+		if err != nil {
+			signal(broken, err)
+		}
+		if j.probe {
+			l.gate.probed(l.now(), told)
+		}
+		if paused, _, _ := l.gate.state(); released || j.probe || paused != "" {
+			l.poke()
+		}
+		busy.Add(-1)
+		signal(freed, struct{}{})
+	}
+	defer func() {
+		close(jobs)
+		working.Wait()
+	}()
 	if err := l.clamp(ctx); err != nil {
 		return err
 	}
@@ -189,20 +212,17 @@ func (l *Lane) Run(ctx context.Context) error {
 			return err
 		}
 		if task != nil {
-			busy.Add(1)
+			next := job{*task, probe}
+			if int64(workers) > busy.Add(1)-1 {
+				jobs <- next // one of them waits for it, or will in a moment
+				continue
+			}
+			workers++
 			working.Go(func() {
-				told, released, err := l.deliver(sends, *task, probe)
-				if err != nil {
-					signal(broken, err)
+				work(next)
+				for j := range jobs {
+					work(j)
 				}
-				if probe {
-					l.gate.probed(l.now(), told)
-				}
-				if paused, _, _ := l.gate.state(); released || probe || paused != "" {
-					l.poke()
-				}
-				busy.Add(-1)
-				signal(freed, struct{}{})
 			})
 			continue
 		}
