@@ -336,7 +336,7 @@ func (r *run) drain(ctx context.Context) error {
 				return err
 			}
 			r.report.add(fmt.Sprintf("events accepted, 64 connections, %d waiting", r.Backlog), "/s", took.Rate, "events accepted, 64 connections")
-			r.report.add(fmt.Sprintf("memory, %d waiting", r.Backlog), "MB", p.resident()/million, "")
+			r.report.add(fmt.Sprintf("memory of its own, %d waiting", r.Backlog), "MB", p.own()/million, "")
 			return nil
 		}); err != nil {
 			return err
@@ -399,7 +399,7 @@ func (r *run) open(ctx context.Context) error {
 		if err := r.traffic.some(ctx, s.url, sends, left); err != nil {
 			return err
 		}
-		r.report.add(fmt.Sprintf("memory, %d open calls", r.Open), "MB", p.resident()/million, "")
+		r.report.add(fmt.Sprintf("memory of its own, %d open calls", r.Open), "MB", p.own()/million, "")
 		return nil
 	})
 	return errors.Join(err, r.remove(s))

@@ -84,6 +84,25 @@ func (p *process) resident() float64 {
 	return pages * float64(os.Getpagesize())
 }
 
+// own is how much of that is the process's own: without the pages of the store's file, which the system takes back when it
+// needs them. Where that can't be told it is all of it.
+func (p *process) own() float64 {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/status")
+	if err != nil {
+		return p.resident()
+	}
+	_, rest, found := strings.Cut(string(text), "\nRssAnon:")
+	fields := strings.Fields(rest)
+	if !found || len(fields) == 0 {
+		return p.resident()
+	}
+	kib, err := strconv.ParseFloat(fields[0], 64)
+	if err != nil {
+		return p.resident()
+	}
+	return kib * 1024
+}
+
 // freeAddress gives an address on loopback that nobody listens at.
 func freeAddress(ctx context.Context) (string, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
