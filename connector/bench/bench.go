@@ -311,6 +311,9 @@ func (r *run) latency(ctx context.Context) error {
 // and not for the lane.
 const tried = 20
 
+// drained is how many deliveries of a backlog are waited for at most: the rate is told by then.
+const drained = 100_000
+
 // drain measures a start with a backlog, accepting beside it, and how fast it is delivered once its destination is there.
 func (r *run) drain(ctx context.Context) error {
 	dead, err := freeAddress(ctx)
@@ -358,8 +361,8 @@ func (r *run) drain(ctx context.Context) error {
 			r.sink.mu.Lock()
 			before, from := r.sink.n, time.Now()
 			r.sink.mu.Unlock()
-			due := r.Backlog - tried
-			last, err := r.sink.await(ctx, due, patience+time.Duration(r.Backlog)*time.Millisecond)
+			due := min(r.Backlog-tried, drained)
+			last, err := r.sink.await(ctx, due, patience+time.Duration(due)*time.Millisecond)
 			if err != nil {
 				return err
 			}
