@@ -251,7 +251,7 @@ type codec struct {
 
 func newCodec() (codec, error) {
 	// The checksum of the value covers the body already.
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true))
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderCRC(false), zstd.WithLowerEncoderMem(true), zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		return codec{}, fmt.Errorf("making the compressor: %w", err)
 	}
