@@ -65,7 +65,8 @@ type Delivery struct {
 	Dropped  int       `json:"dropped,omitempty"`
 }
 
-// Doubt is when a step was about to be sent whose answer isn't known: for the first time, and the last time.
+// Doubt is of a step whose answer isn't known: when it was about to be sent for the first time, and until when its last
+// request may have been under way.
 type Doubt struct {
 	Since Time `json:"since"`
 	Last  Time `json:"last"`

@@ -125,6 +125,61 @@ func TestFindsIsAskedOnlyInDoubt(t *testing.T) {
 	assert.Equal(t, "look", a.Step, "the next attempt asks again")
 }
 
+// TestFindable is about the lookups that would be asked for this call, where the step stands.
+func TestFindable(t *testing.T) {
+	m := compiled(t, `
+url: https://a.b
+steps:
+  - {name: look, when: "${call.outcome == 'connected'}", finds: log, path: /look, found: "${response.body.id}"}
+  - {name: log, path: /log}
+  - {name: note, path: /note}
+update:
+  - {name: noted, finds: note, path: /noted, found: "${response.body.id}"}
+  - note
+`, Options{})
+	for _, c := range []struct {
+		call Call
+		step string
+		want bool
+	}{
+		{Call{Record: example(t, "")}, "log", true},
+		{Call{Record: example(t, `{"outcome": "busy"}`)}, "log", false},
+		{Call{Record: example(t, ""), Progress: Progress{Done: []string{"log"}}}, "note", false},
+		{Call{Record: example(t, ""), Sent: example(t, "")}, "note", true},
+		{Call{Record: example(t, ""), MaybeSent: []string{"log"}}, "look", false},
+	} {
+		a, err := m.Next(c.call)
+		require.NoError(t, err)
+		assert.Equal(t, c.step, a.Step)
+		assert.Equal(t, c.want, a.Findable, "%s of %s", a.Step, c.call.Record.Outcome)
+	}
+}
+
+// TestWhatIsNotThereWasNotCreated shows that a call that was looked for in vain is a new one.
+func TestWhatIsNotThereWasNotCreated(t *testing.T) {
+	m := compiled(t, `
+url: https://a.b
+skip_older_than: 1h
+steps:
+  - {name: look, finds: log, path: /look, found: "${response.body.id}"}
+  - {name: log, path: /log}
+`, Options{})
+	c := Call{Record: example(t, ""), MaybeSent: []string{"log"}, Age: 2 * time.Hour}
+	a, err := m.Next(c)
+	require.NoError(t, err)
+	require.Equal(t, "look", a.Step)
+	found := c
+	found.Progress = m.Judge(c, "look", Answer{Status: 200, Body: []byte(`{"id":1}`)}).Progress
+	a, err = m.Next(found)
+	require.NoError(t, err)
+	assert.Equal(t, ActionFinished, a.Kind)
+	c.Progress = m.Judge(c, "look", Answer{Status: 404}).Progress
+	a, err = m.Next(c)
+	require.NoError(t, err)
+	assert.Equal(t, ActionSkip, a.Kind, "it is too old")
+	assert.Empty(t, a.Step)
+}
+
 // TestWhenIsAskedUntilSomethingIsCreated shows that a lookup creates nothing.
 func TestWhenIsAskedUntilSomethingIsCreated(t *testing.T) {
 	m := compiled(t, `

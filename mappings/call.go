@@ -70,6 +70,8 @@ type Action struct {
 	// NotThere says that a lookup of this attempt didn't find what this step would create: it may be sent, though it
 	// may have been sent before.
 	NotThere bool
+	// Findable says that a lookup of the mapping can find out whether this step was done.
+	Findable bool
 	// Reason says in words why a call is skipped or held.
 	Reason string
 	Hold   Hold

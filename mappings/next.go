@@ -39,6 +39,7 @@ func (m *Mapping) next(c Call, in *scope) (a Action, step string, err error) {
 		in.item = nil
 		a, due, err := m.stepAction(c, s, in)
 		if err != nil || due {
+			a.Findable = err == nil && findable(steps, s, in)
 			return a, s.name, err
 		}
 	}
@@ -47,7 +48,11 @@ func (m *Mapping) next(c Call, in *scope) (a Action, step string, err error) {
 
 // begun says whether something was, or may have been, created.
 func (m *Mapping) begun(c Call) bool {
-	return c.Begun || len(c.MaybeSent) > 0 || m.Begun(c.Progress)
+	doubtful := func(name string) bool { // what was looked for, and isn't there, was not created
+		s := m.step(name)
+		return s == nil || !m.notThere(c, s)
+	}
+	return c.Begun || slices.ContainsFunc(c.MaybeSent, doubtful) || m.Begun(c.Progress)
 }
 
 // Begun says whether a step that creates something was done.
@@ -117,6 +122,20 @@ func (m *Mapping) stepAction(c Call, s *step, in *scope) (a Action, due bool, er
 func (m *Mapping) notThere(c Call, s *step) bool {
 	missed := func(other *step) bool { return other.finds == s.name && slices.Contains(c.Progress.Missed, other.name) }
 	return slices.ContainsFunc(m.create, missed) || slices.ContainsFunc(m.update, missed)
+}
+
+// findable says whether one of the steps is a lookup that can find out whether s was done: of this call, by what is known now.
+func findable(steps []*step, s *step, in *scope) bool {
+	return slices.ContainsFunc(steps, func(other *step) bool {
+		if other.finds != s.name {
+			return false
+		}
+		if other.when == nil {
+			return true
+		}
+		holds, err := other.when.condition(in)
+		return err == nil && holds
+	})
 }
 
 // nothingFound says how a call goes on after a lookup that found nothing.

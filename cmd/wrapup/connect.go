@@ -31,7 +31,7 @@ func (c *connection) destination(d *configs.Destination) deliver.Destination {
 		Name: d.Name, Mapping: d.Compiled, Sender: c.client, Concurrency: d.Concurrency, NewestFirst: int(d.NewestFirst),
 		Backoff:     outbox.Backoff{First: time.Duration(d.Retry.First), Max: time.Duration(d.Retry.Max)},
 		GiveUpAfter: time.Duration(d.Retry.GiveUpAfter),
-		RetryUnsure: d.Ambiguous == "retry", Probe: time.Duration(d.Probe),
+		RetryUnsure: d.Ambiguous == "retry", Timeout: time.Duration(d.Timeout), Probe: time.Duration(d.Probe),
 		SecretURL:  d.URL.Secret(),
 		TokenStore: c.kept, Secrets: d.SecretValues(),
 	}

@@ -18,7 +18,7 @@ import (
 // pause are looked at again much sooner.
 func (l *Lane) latest() time.Duration {
 	s := l.current.Load()
-	return max(s.Backoff.Max, target.MaxRetryAfter, s.Mapping.LongestDelay(), s.Probe, holdLookup) + retrySlack
+	return max(s.Backoff.Max, target.MaxRetryAfter, s.Mapping.LongestDelay(), 2*s.Timeout, s.Probe, holdLookup) + retrySlack
 }
 
 // clamp makes those deliveries due now that are due later than any delay could make them, in their order. Nothing else

@@ -84,6 +84,9 @@ func (w *work) attempt(ctx context.Context) error {
 		settled := false
 		switch action.Kind {
 		case mappings.ActionSkip:
+			if action.Step == "" { // nothing of it was created: what was in doubt was looked for, and isn't there
+				w.delivery.Unsure = nil
+			}
 			return w.settle(ctx, ending{state: connector.DeliverySkipped, reason: action.Reason, of: w.letGo(record)})
 		case mappings.ActionFinished:
 			w.delivery.Done, w.delivery.Sending, w.delivery.Held, w.delivery.Unsure = record.Revision, 0, nil, nil
@@ -235,11 +238,12 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	if mayNot() {
 		return true, w.doubled(ctx, action)
 	}
-	// The CRM's search can't know yet of what was sent last.
+	// The CRM's search can't know yet of what was sent last; nor can it of what a slow server is still at, which we gave up.
 	last, _ := w.passed(w.delivery.Unsure[action.Finds].Last)
-	if due := last.Add(action.Lag); action.Finds != "" && w.now().Before(due) {
+	lag := max(action.Lag, w.Timeout)
+	if due := last.Add(lag); action.Finds != "" && w.now().Before(due) {
 		return true, w.settle(ctx, ending{state: connector.DeliveryWaiting, due: due,
-			reason: "step " + action.Finds + " may have been done; whether it was, the CRM can be asked after " + action.Lag.String()})
+			reason: "step " + action.Finds + " may have been done; whether it was, the CRM can be asked after " + lag.String()})
 	}
 	if err := w.wait(ctx, action); err != nil { // before anything is noted: nothing has been sent
 		return false, err
@@ -264,7 +268,8 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	if !action.Lookup { // a lookup begins nothing
 		w.delivery.Sending = record.Revision
 		if !action.Repeat.Safe {
-			w.unsure(action.Step)
+			// After a crash nobody knows for how long the request was under way.
+			w.unsure(action.Step, w.Timeout)
 			w.marked, w.dirty = !maybeSent, true
 		}
 		if w.delivery.Insist && maybeSent {
@@ -331,6 +336,8 @@ func verdictOn(m *mappings.Mapping, call mappings.Call, step string, got *target
 		if v.Kind != target.Retry {
 			v.Reason += ", which the mapping takes for \"not now\""
 		}
+		// It says when to send it again, which is not that it had no effect.
+		v.Doubt = v.Doubt || v.Kind == target.Unsure
 		v.Kind = target.Retry
 	case mappings.VerdictReauth:
 		if v.Kind != target.Down {
@@ -365,8 +372,8 @@ func (w *work) noEffect(action mappings.Action) {
 	}
 }
 
-// unsure notes that from now on nobody can be sure whether the step was done.
-func (w *work) unsure(step string) {
+// unsure notes that from now on nobody can be sure whether the step was done; its request may be under way for so long yet.
+func (w *work) unsure(step string, yet time.Duration) {
 	if w.delivery.Unsure == nil {
 		w.delivery.Unsure = map[string]connector.Doubt{}
 	}
@@ -375,6 +382,6 @@ func (w *work) unsure(step string) {
 	if !known {
 		doubt.Since = now
 	}
-	doubt.Last = now
+	doubt.Last = connector.TimeOf(w.now().Add(yet))
 	w.delivery.Unsure[step] = doubt
 }

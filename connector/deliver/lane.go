@@ -50,6 +50,9 @@ type Destination struct {
 	// RetryUnsure sends again what may have been delivered and must not be repeated, at the risk of a second log entry; else
 	// it is parked.
 	RetryUnsure bool
+	// Timeout of one request: a lookup that finds what was sent is not asked sooner than that after its answer was lost, for
+	// the CRM may still be at it.
+	Timeout time.Duration
 	// Probe is how often a paused destination is tried. 0 is 30 s.
 	Probe time.Duration
 	// Tokens gives access tokens, if the mapping needs them, and TokenStore keeps what must not be forgotten about them.

@@ -95,7 +95,10 @@ func newPlay(t *testing.T, in map[string]string) *play {
 		m = yamlMapping(t, in["mapping.yaml"])
 	}
 	o := target.Options{Connections: 4, Dial: crm.dial, Proxy: func(*http.Request) (*url.URL, error) { return nil, nil }}
-	p.bench = newBench(t, m, func(d *Destination) { p.set(t, d, &o, in["destination"]) })
+	p.bench = newBench(t, m, func(d *Destination) {
+		d.Timeout = 30 * time.Second
+		p.set(t, d, &o, in["destination"])
+	})
 	p.kill()
 	client := target.New(o)
 	t.Cleanup(client.Close)
@@ -128,7 +131,7 @@ func (p *play) set(t *testing.T, d *Destination, o *target.Options, settings str
 		case "max":
 			d.Backoff.Max = span
 		case "timeout":
-			o.Timeout = span
+			o.Timeout, d.Timeout = span, span
 		default:
 			require.Fail(t, "no such setting", words[0])
 		}

@@ -108,10 +108,16 @@ func (w *work) judged(ctx context.Context, record *connector.Record, action mapp
 			return true, w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: " + v.Reason})
 		}
 		if action.Kind == mappings.ActionSend && !action.Lookup {
-			w.unsure(action.Step)
+			w.unsure(action.Step, 0)
 		}
 	default:
-		w.noEffect(action)
+		// A 500 is no word about whether it was done. Where a lookup can find out, it is asked before the step is sent again;
+		// where none can, it is sent again: else an hour of a CRM's trouble would be an hour's calls for a person to look at.
+		if v.Doubt && action.Findable {
+			w.unsure(action.Step, 0)
+		} else {
+			w.noEffect(action)
+		}
 		if v.Busy && v.After > 0 {
 			w.gate.busy(now, v.After)
 		}

@@ -17,7 +17,7 @@ type Kind int
 const (
 	// Done: the other side has it.
 	Done Kind = iota
-	// Retry: the same again, later. The request had no effect, or may be repeated.
+	// Retry: the same again, later. The request had no effect, as far as anybody can tell (see Verdict.Doubt).
 	Retry
 	// Dead: the other side will never take this record as it is.
 	Dead
@@ -57,6 +57,9 @@ type Verdict struct {
 	After time.Duration
 	// Unsent says that the request never reached the other side.
 	Unsent bool
+	// Doubt says of a Retry that the request may have taken effect all the same: a server that fails after it has committed
+	// answers with a 500, too. It costs nothing to ask, where somebody can be asked; where nobody can, it is a Retry.
+	Doubt bool
 	// Busy says that the other side has too much to do, so that After is meant for all that is sent there.
 	Busy bool
 	// Reason in words.
@@ -86,9 +89,15 @@ func Judge(a *Answer, err *Error, now time.Time) Verdict {
 		return Verdict{Kind: Down, Reason: reason, After: retryAfter(a.Header, now)}
 	case http.StatusForbidden, http.StatusNotFound:
 		return Verdict{Kind: Suspect, Reason: reason, After: retryAfter(a.Header, now)}
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusTooManyRequests:
 		return Verdict{Kind: Retry, Reason: reason, After: retryAfter(a.Header, now), Busy: true}
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusInternalServerError:
+	case http.StatusServiceUnavailable:
+		// Who says for how long to wait has refused the request. Without that it may come from a proxy whose server is gone in
+		// the middle of it.
+		return Verdict{Kind: Retry, Reason: reason, After: retryAfter(a.Header, now), Busy: true, Doubt: a.Header.Get("Retry-After") == ""}
+	case http.StatusInternalServerError:
+		return Verdict{Kind: Retry, Reason: reason, After: retryAfter(a.Header, now), Doubt: true}
+	case http.StatusRequestTimeout, http.StatusTooEarly:
 		return Verdict{Kind: Retry, Reason: reason, After: retryAfter(a.Header, now)}
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
 		return Verdict{Kind: Unsure, Reason: reason, After: retryAfter(a.Header, now)}

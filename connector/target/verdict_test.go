@@ -42,10 +42,10 @@ func TestJudgeStatus(t *testing.T) {
 		{426, 426, Dead, ""}, {427, 427, Dead, ""}, {428, 428, Dead, ""},
 		{429, 429, Retry, "too many requests"},
 		{430, 430, Dead, ""}, {431, 431, Dead, ""}, {432, 450, Dead, ""}, {451, 451, Dead, ""}, {452, 499, Dead, ""},
-		{500, 500, Retry, ""},
+		{500, 500, Retry, "and it may have been done: TestJudgeDoubt"},
 		{501, 501, Unsure, ""},
 		{502, 502, Unsure, "a gateway lost the answer"},
-		{503, 503, Retry, ""},
+		{503, 503, Retry, "likewise, without a Retry-After"},
 		{504, 504, Unsure, "a gateway lost the answer"},
 		{505, 505, Unsure, ""}, {506, 506, Unsure, ""}, {507, 507, Unsure, ""}, {508, 508, Unsure, ""}, {509, 509, Unsure, ""},
 		{510, 510, Unsure, ""}, {511, 511, Unsure, ""}, {512, 519, Unsure, ""},
@@ -64,6 +64,23 @@ func TestJudgeStatus(t *testing.T) {
 	assert.Equal(t, 600, next)
 	for _, status := range []int{600, 999} {
 		assert.Equal(t, Unsure, Judge(&Answer{Status: status}, nil, now).Kind, "no status that anybody knows")
+	}
+}
+
+// A server that says that it failed may have failed after it had done what was asked; one that asks for patience has refused it.
+func TestJudgeDoubt(t *testing.T) {
+	patient := http.Header{"Retry-After": {"5"}}
+	for status := 100; status < 600; status++ {
+		for _, header := range []http.Header{nil, patient} {
+			got := Judge(&Answer{Status: status, Header: header}, nil, now)
+			want := status == 500 || status == 503 && header == nil
+			assert.Equal(t, want, got.Doubt, "%d %v", status, header)
+			assert.True(t, !got.Doubt || got.Kind == Retry, "of the others the kind says it: %d", status)
+		}
+	}
+	for _, err := range []Error{{}, {Sent: true}, {Forbidden: true}, {Certificate: true}} {
+		err.Err = errors.New("connection reset by peer")
+		assert.False(t, Judge(nil, &err, now).Doubt)
 	}
 }
 
