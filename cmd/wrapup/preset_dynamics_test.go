@@ -25,8 +25,10 @@ func dynamicsCases() []presetCase {
 		refuse: "category",
 		says:   "Our rule: category must not be set by integrations",
 		extra: []presetScenario{
-			{"each lost answer of an update", func(r *presetRun) { r.revised(2) }, false, false},
-			{"the last lost answer of an update", func(r *presetRun) { r.revised(3) }, false, false},
+			{"each lost answer of an update", func(r *presetRun) { r.revised(2, (*targettest.Fake).Lose) }, false, false},
+			{"the last lost answer of an update", func(r *presetRun) { r.revised(3, (*targettest.Fake).Lose) }, false, false},
+			{"a 500 in an update", func(r *presetRun) { r.revised(2, failAfter) }, false, false},
+			{"a 500 at the end of an update", func(r *presetRun) { r.revised(3, failAfter) }, false, false},
 		},
 		breaks: []presetBreak{
 			{"seconds instead of minutes", "minutes(call.talk_seconds)", "seconds(call.talk_seconds)", "talk 2h5m"},

@@ -25,7 +25,7 @@ func osticketCases() []presetCase {
 		parks:    true,
 		refuse:   "topicId",
 		says:     "Unable to create new ticket :Invalid value for topicId",
-		cant:     map[string]string{"a later revision": noUpdate, "a later revision whose answer is lost": noUpdate},
+		cant:     map[string]string{"a later revision": noUpdate, "a later revision whose answer is lost": noUpdate, "a later revision that is answered with a 500": noUpdate},
 		breaks: []presetBreak{
 			{"a required field is left out", `      name: "${vars.number}"` + "\n", "", "name: missing"},
 			{"no uuid", `      call_uuid: "${call.call_id}"` + "\n", "", "0 entries carry the call's uuid"},
@@ -37,7 +37,10 @@ func osticketCases() []presetCase {
 	callbacks.preset, callbacks.agents, callbacks.owner, callbacks.talk = "osticket-callbacks", "", "", never
 	callbacks.only = connector.OutcomeAbandoned
 	callbacks.statuses = map[connector.Outcome]string{connector.OutcomeAbandoned: "abandoned"}
-	callbacks.cant = map[string]string{"a later revision": noUpdate, "a later revision whose answer is lost": noUpdate, "an agent who isn't in the table": "no agent was on an abandoned call"}
+	callbacks.cant = map[string]string{
+		"a later revision": noUpdate, "a later revision whose answer is lost": noUpdate, "a later revision that is answered with a 500": noUpdate,
+		"an agent who isn't in the table": "no agent was on an abandoned call",
+	}
 	callbacks.breaks = []presetBreak{
 		{"every call", "call.outcome == 'abandoned'}\" # decides", "call.outcome != null}\" # decides", "connected: it is done"},
 		{"no uuid", `      call_uuid: "${call.call_id}"` + "\n", "", "0 entries carry the call's uuid"},

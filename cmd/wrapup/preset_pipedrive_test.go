@@ -45,6 +45,7 @@ func pipedriveCases() []presetCase {
 			{"seconds instead of minutes", `      duration: "${hhmm(call.talk_seconds)}"`, `      duration: "${json(seconds(call.talk_seconds))}"`, "expected a duration in the form HH:MM"},
 			{"no uuid", `      public_description: "${call.call_id}"` + "\n", "", "0 entries carry the call's uuid"},
 			{"fractions of seconds", "rfc3339_seconds(call.occurred_at)", "rfc3339(call.occurred_at)", "RFC 3339 without fractions"},
+			{"nobody is looked for again and again", "  - name: person\n", "  - name: person\n    not_found: {hold: 24h, then: continue}\n", "more than 16 each"},
 			{"whoever the search finds first", "? sole(response.body.data.items).item.id : null", "|| true ? response.body.data.items[0].item.id : null", "somebody who has another number"},
 		},
 	}}

@@ -62,9 +62,28 @@ func runPreset(t *testing.T, c *presetCase, text string, s presetScenario) (prob
 		r.start(dir, text)
 		s.run(r)
 		r.stop()
+		r.bounded(s)
 		problems, log = r.problems, r.fake.Log()
 	})
 	return problems, log
+}
+
+// A call costs so many requests at most, whatever goes wrong: twice what the dearest preset needs. Where a call waits for a
+// person, for ten minutes, it may be looked at now and then.
+const (
+	presetRequests = 16
+	presetLooks    = 40
+)
+
+// bounded says whether no call cost more: no preset asks again and again.
+func (r *presetRun) bounded(s presetScenario) {
+	most := presetRequests
+	if s.waits() {
+		most = presetLooks
+	}
+	if n := len(r.fake.Log()); n > most*len(r.refs) {
+		r.fail("%d requests for %d calls: more than %d each", n, len(r.refs), most)
+	}
 }
 
 // start loads the configuration and starts the lane.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,9 @@ type presetScenario struct {
 	// short has calls wait ten minutes for an agent to be added, instead of a day: they are looked at each minute.
 	short bool
 }
+
+// waits says that its calls wait for a person.
+func (s presetScenario) waits() bool { return s.short || s.name == "expired credential" }
 
 // long is enough for all retries and lags of a delivery that isn't held.
 const long = 40 * time.Minute
@@ -39,7 +43,8 @@ func presetScenarios(c *presetCase) []presetScenario {
 		{"a slow server", slowServer, false, false},
 		{"a field refused", fieldRefused, false, false},
 		{"a later revision", lateRevision, true, false},
-		{"a later revision whose answer is lost", func(r *presetRun) { r.revised(1) }, false, false},
+		{"a later revision whose answer is lost", func(r *presetRun) { r.revised(1, (*targettest.Fake).Lose) }, false, false},
+		{"a later revision that is answered with a 500", func(r *presetRun) { r.revised(1, failAfter) }, false, false},
 	}
 	if slices.ContainsFunc(c.api().Routes, func(r targettest.Route) bool { return r.Open }) {
 		list = append(list, presetScenario{"a token that ends before its time", staleToken, false, false})
@@ -47,6 +52,10 @@ func presetScenarios(c *presetCase) []presetScenario {
 	for n := range c.writes {
 		list = append(list, presetScenario{fmt.Sprintf("lost answer %d", n+1), func(r *presetRun) { r.lostAnswer(n + 1) }, n == 0, false})
 		list = append(list, presetScenario{fmt.Sprintf("lost request %d", n+1), func(r *presetRun) { r.lostRequest(n + 1) }, false, false})
+		if !c.parks { // what can't be looked for and has no key is sent again after a 500, whatever became of it
+			list = append(list, presetScenario{fmt.Sprintf("500 after the commit %d", n+1), func(r *presetRun) { r.failed(n+1, true) }, false, false})
+		}
+		list = append(list, presetScenario{fmt.Sprintf("500 before the commit %d", n+1), func(r *presetRun) { r.failed(n+1, false) }, false, false})
 	}
 	return append(list, c.extra...)
 }
@@ -260,6 +269,24 @@ func (r *presetRun) lost(n, entries int) {
 	r.clean()
 }
 
+// failed delivers a call whose n-th write is answered with a 500, after it is done or in its place.
+func (r *presetRun) failed(n int, done bool) {
+	known := r.fake.Know(presetPhone, 1)
+	r.fake.Fail(n, done)
+	call := r.call(r.c.usual())
+	r.finish(call)
+	r.wait(2 * time.Hour)
+	if n := slices.IndexFunc(r.fake.Log(), func(x targettest.Exchange) bool { return x.Status == http.StatusInternalServerError }); n < 0 {
+		r.fail("nothing was answered with a 500: the row says that there are %d writes", r.c.writes)
+	}
+	r.done(call)
+	if e := r.entry(call); e != nil {
+		r.contact(e, known)
+		r.fields(e, call)
+	}
+	r.clean()
+}
+
 // slowServer does the first write when nobody waits for its answer any more: wrapup has given up after its 30 s.
 func slowServer(r *presetRun) {
 	r.fake.Slow(50 * time.Second)
@@ -369,10 +396,13 @@ func fieldRefused(r *presetRun) {
 
 // lateRevision is a recording and a corrected time that come late; or, where only abandoned calls are logged, that it was
 // connected after all.
-func lateRevision(r *presetRun) { r.revised(0) }
+func lateRevision(r *presetRun) { r.revised(0, (*targettest.Fake).Lose) }
 
-// revised is lateRevision where the answer to the n-th write of the update is lost, if n isn't 0.
-func (r *presetRun) revised(lose int) {
+// failAfter answers the n-th write with a 500 after it is done.
+func failAfter(f *targettest.Fake, n int) { f.Fail(n, true) }
+
+// revised is lateRevision with that trouble for the n-th write of the update, if n isn't 0.
+func (r *presetRun) revised(n int, trouble func(f *targettest.Fake, n int)) {
 	known := r.fake.Know(presetPhone, 1)
 	first := r.call(r.c.usual())
 	first.RecordingURL = ""
@@ -384,7 +414,7 @@ func (r *presetRun) revised(lose int) {
 	if first.TalkSeconds.Known {
 		second.TalkSeconds = connector.KnownSpan(187e6)
 	}
-	r.fake.Lose(lose)
+	trouble(r.fake, n)
 	r.amend(&second)
 	r.wait(2 * long)
 	r.done(&second)

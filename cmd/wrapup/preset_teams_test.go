@@ -23,10 +23,11 @@ func teamsCases() []presetCase {
 		writes:        1,
 		parks:         true,
 		cant: map[string]string{
-			"an agent who isn't in the table":       "no agent was on an abandoned call",
-			"a field refused":                       "a flow takes what comes, and says nothing",
-			"a later revision":                      unchanged,
-			"a later revision whose answer is lost": unchanged,
+			"an agent who isn't in the table":              "no agent was on an abandoned call",
+			"a field refused":                              "a flow takes what comes, and says nothing",
+			"a later revision":                             unchanged,
+			"a later revision whose answer is lost":        unchanged,
+			"a later revision that is answered with a 500": unchanged,
 		},
 		breaks: []presetBreak{
 			{"every call", "when: \"${call.outcome == 'abandoned'}\"", "when: \"${call.outcome != null}\"", "connected: it is done"},

@@ -56,6 +56,8 @@ type Fake struct {
 	lose     int // the write whose answer is lost, counted from 1; 0 is none
 	drop     int // the write that is lost itself, likewise
 	slow     time.Duration
+	fail     int // the write that is answered with a 500, likewise
+	failDone bool
 	refuse   string
 	tokens   int
 	pipe     *pipe
@@ -92,6 +94,9 @@ func (f *Fake) Lose(n int) { f.set(func() { f.lose = n }) }
 
 // Drop cuts the connection at the n-th write from now on, and doesn't do it: whoever asked can't tell that from Lose.
 func (f *Fake) Drop(n int) { f.set(func() { f.drop = n }) }
+
+// Fail answers the n-th write from now on with a 500, after it is done or in its place: whoever asked can't tell.
+func (f *Fake) Fail(n int, done bool) { f.set(func() { f.fail, f.failDone = n, done }) }
 
 // Slow does the next write only after that time, whether anybody waits for the answer or not.
 func (f *Fake) Slow(d time.Duration) { f.set(func() { f.slow = d }) }
@@ -259,8 +264,19 @@ func (f *Fake) serve(w http.ResponseWriter, r *http.Request, routes []*Route) {
 			panic(http.ErrAbortHandler) // net/http cuts the connection without a word
 		}
 	}
-	reply := f.answer(&Request{Request: r, Raw: body}, route, &x)
+	fails := false
+	if x.Write && f.fail > 0 {
+		f.fail--
+		fails = f.fail == 0
+	}
+	reply := failed
+	if !fails || f.failDone {
+		reply = f.answer(&Request{Request: r, Raw: body}, route, &x)
+	}
 	done := x.Write && reply.Status/100 == 2
+	if fails && done {
+		reply = failed
+	}
 	x.Status = reply.Status
 	var content []byte
 	switch b := reply.Body.(type) {
@@ -293,6 +309,9 @@ func (f *Fake) serve(w http.ResponseWriter, r *http.Request, routes []*Route) {
 	w.WriteHeader(reply.Status)
 	_, _ = w.Write(content) // whoever asked is gone
 }
+
+// failed is the answer of a server that failed: not the API's own, which would say more than anybody knows.
+var failed = Reply{Status: http.StatusInternalServerError, Body: Text("<html><body>Internal Server Error</body></html>")}
 
 // answer finds the first thing that is wrong with a request, in the order in which servers look; else it does what is asked.
 func (f *Fake) answer(r *Request, route *Route, x *Exchange) Reply {
