@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -26,6 +27,13 @@ func zohoCases() []presetCase {
 		refuse:        "Call_Type",
 		says:          "invalid data: Call_Type",
 		extra: []presetScenario{
+			endsAlike("Phone"),
+			otherList("/crm/v8/Calls/search", map[string]any{"data": []any{map[string]any{"id": "1"}}}, "Zoho lists calls with another Wrapup_UUID"),
+			{"a search that trails behind", func(r *presetRun) {
+				r.fake.API.Lag = 24 * time.Hour
+				r.lostAnswer(1)
+			}, false, false},
+			{"the unique field is missing", zohoWithoutField, false, false},
 			{"a lead", func(r *presetRun) { r.zohoLead(0) }, false, false},
 			{"a contact and a lead", func(r *presetRun) { r.zohoLead(1) }, false, false},
 			{"another unique field", func(r *presetRun) {
@@ -49,10 +57,41 @@ func zohoCases() []presetCase {
 			{"hours instead of minutes", ": mmss(vars.talk)", ": hhmm(vars.talk)", "talk 2s, not 2m5"},
 			{"no duration where nobody talked", `"${coalesce(call.talk_seconds, 0)}"`, `"${call.talk_seconds}"`, "Call_Duration: missing"},
 			{"no uuid", `          Wrapup_UUID: "${call.call_id}"` + "\n", "", "0 entries carry the call's uuid"},
+			{"whoever has a number like it", "coalesce(same_number(response.body.data[0].Phone, call.phone_e164), false)", "response.body.data[0].Phone != null", "only ends alike"},
 			{"a duplicate is an error", "code == 'DUPLICATE_DATA' &&", "code == 'DUPLICATE' &&", "duplicate data: Wrapup_UUID"},
 			{"the first of two contacts", "response.body.data[1] != null ? 'several' : ", "", "two contacts: linked"},
 		},
 	}}
+}
+
+// zohoWithoutField is an account whose calls have no field for the uuid: what is sent of it is dropped.
+func zohoWithoutField(r *presetRun) {
+	for i, route := range r.fake.API.Routes {
+		switch {
+		case route.Method == http.MethodPost && route.Path == "/crm/v8/Calls":
+			r.fake.API.Routes[i].Do = func(f *targettest.Fake, q *targettest.Request) targettest.Reply {
+				for _, c := range q.Map()["data"].([]any) {
+					delete(c.(map[string]any), "Wrapup_UUID")
+				}
+				return route.Do(f, q)
+			}
+		case route.Path == "/crm/v8/Calls/search":
+			r.fake.API.Routes[i].Do = func(*targettest.Fake, *targettest.Request) targettest.Reply {
+				return targettest.Reply{Status: 400, Body: map[string]any{"code": "INVALID_QUERY", "status": "error", "message": "Invalid query formed",
+					"details": map[string]any{"reason": "the field is not available for search"}}}
+			}
+		}
+	}
+	r.fake.Lose(1)
+	call := r.call(connector.OutcomeConnected)
+	r.finish(call)
+	r.wait(long)
+	if d := r.delivery(call); d.State != connector.DeliveryDead || !strings.Contains(d.Reason, "the field is not available for search") {
+		r.fail("it is %s: %s", d.State, d.Reason)
+	}
+	if n := len(r.fake.Entries()); n != 1 {
+		r.fail("%d calls", n)
+	}
 }
 
 // zohoLead is a call to a number that a lead has, and so many contacts.

@@ -49,9 +49,12 @@ func Zoho() *API {
 						"token_type": "Bearer", "expires_in": 3600}}
 				},
 			},
-			{Method: "GET", Path: "/crm/v8/Contacts/search", Doc: "search-records", Query: zohoQuery(), Do: func(f *Fake, r *Request) Reply { return zohoSearch(f, r, false) }},
-			{Method: "GET", Path: "/crm/v8/Leads/search", Doc: "search-records; converted leads are left out unless converted says else", Query: zohoQuery(),
+			{Method: "GET", Path: "/crm/v8/Contacts/search", Doc: "search-records", Query: zohoQuery("Phone", "Mobile"), Do: func(f *Fake, r *Request) Reply { return zohoSearch(f, r, false) }},
+			{Method: "GET", Path: "/crm/v8/Leads/search", Doc: "search-records; converted leads are left out unless converted says else", Query: zohoQuery("Phone", "Mobile"),
 				Do: func(f *Fake, r *Request) Reply { return zohoSearch(f, r, true) }},
+			{Method: "GET", Path: "/crm/v8/Calls/search", Doc: "search-records", Query: zohoQuery(zohoUnique), Do: func(f *Fake, r *Request) Reply {
+				return zohoFound(f.Searched(zohoCalls), r)
+			}},
 			{Method: "POST", Path: "/crm/v8/Calls", Doc: "insert-records", Write: true, Do: zohoInsert, Fields: zohoFields(true)},
 			{Method: "PUT", Path: "/crm/v8/Calls/{id}", Doc: "update-records", Write: true, Do: zohoUpdate, Fields: zohoFields(false)},
 		},
@@ -98,7 +101,9 @@ func zohoInvalid(route *Route, problems []Problem) Reply {
 	case route != nil && route.Open:
 		return Reply{Status: 200, Body: map[string]any{"error": "invalid_client"}}
 	case p.Field == "criteria":
-		return zohoWhole(400, "INVALID_QUERY", "Invalid query formed: "+p.What)
+		reply := zohoWhole(400, "INVALID_QUERY", "Invalid query formed")
+		reply.Body.(map[string]any)["details"] = map[string]any{"reason": p.What}
+		return reply
 	case p.Kind == Missing:
 		return zohoOne("MANDATORY_NOT_FOUND", "required field not found", map[string]any{"api_name": p.Last()})
 	case p.Kind == Unknown: // dropped without a word by the real one (mem); a preset has no use for that
@@ -114,27 +119,39 @@ var (
 
 // zohoQuery is the search's. search-records: criteria as ((Field:operator:value)or(…)), 15 of them at most (10 in older
 // versions); brackets and commas in values are escaped.
-func zohoQuery() []Field {
+func zohoQuery(columns ...string) []Field {
 	return []Field{{Name: "criteria", Required: true, Is: func(v any) string {
 		switch s := Said(v); {
 		case !zohoCriteria.MatchString(s):
 			return "expected ((Field:equals:value)or(Field:equals:value))"
 		case len(zohoTerm.FindAllString(s, -1)) > 10:
 			return "more than 10 criteria"
-		case slices.ContainsFunc(zohoTerm.FindAllStringSubmatch(s, -1), func(m []string) bool { return m[1] != "Phone" && m[1] != "Mobile" }):
-			return "the column given seems to be invalid"
+		case slices.ContainsFunc(zohoTerm.FindAllStringSubmatch(s, -1), func(m []string) bool { return !slices.Contains(columns, m[1]) }):
+			return "the field is not available for search"
 		}
 		return ""
 	}}, {Name: "fields"}, {Name: "per_page", Is: Like(`^([1-9]\d?|1\d\d|200)$`, "200 at most")}, {Name: "page"}, {Name: "converted"}}
 }
 
 func zohoSearch(f *Fake, r *Request, leads bool) Reply {
+	return zohoFound(slices.DeleteFunc(f.Searched(Contacts), func(c *Record) bool { return (c.Fields["lead"] == true) != leads }), r)
+}
+
+// zohoFound are those of the records that the criteria of a search find, with the fields that were asked for. search-records:
+// equals finds what contains the value, too.
+func zohoFound(records []*Record, r *Request) Reply {
 	data := []any{}
-	for _, c := range f.Searched(Contacts) {
-		if (c.Fields["lead"] == true) == leads && slices.ContainsFunc(zohoTerm.FindAllStringSubmatch(r.URL.Query().Get("criteria"), -1), func(m []string) bool {
-			return c.Fields[m[1]] == m[2]
+	for _, c := range records {
+		if slices.ContainsFunc(zohoTerm.FindAllStringSubmatch(r.URL.Query().Get("criteria"), -1), func(m []string) bool {
+			return strings.Contains(Said(c.Fields[m[1]]), m[2])
 		}) {
-			data = append(data, map[string]any{"id": c.ID, "Full_Name": "A person"})
+			one := map[string]any{"id": c.ID}
+			for _, name := range strings.Split(r.URL.Query().Get("fields"), ",") {
+				if v, ok := c.Fields[name]; ok {
+					one[name] = v
+				}
+			}
+			data = append(data, one)
 		}
 	}
 	if len(data) == 0 {
