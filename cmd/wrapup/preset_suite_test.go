@@ -314,6 +314,7 @@ func otherList(path string, list any, says string) presetScenario {
 				}
 			}
 		}
+		r.fake.Know(presetPhone, 1)
 		r.fake.Lose(1)
 		call := r.call(r.c.usual())
 		r.finish(call)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"wrapup/connector"
@@ -25,11 +26,12 @@ func zendeskCases() []presetCase {
 		writes:     1,
 		refuse:     "status",
 		says:       "Status: is not included in the list",
-		extra: []presetScenario{otherList("/api/v2/tickets", map[string]any{"tickets": []any{map[string]any{"id": 1, "external_id": nil}}},
+		extra: []presetScenario{{"calls to a new number one after the other", zendeskNewNumber, false, false}, {"a closed ticket", zendeskClosed, false, false}, otherList("/api/v2/tickets", map[string]any{"tickets": []any{map[string]any{"id": 1, "external_id": nil}}},
 			"Zendesk lists tickets with another external_id")},
 		breaks: []presetBreak{
 			{"a required field is left out", "        comment:\n          body: \"Queue", "        remark:\n          body: \"Queue", "ticket.comment: missing"},
 			{"no uuid", `        external_id: "${call.call_id}"` + "\n", "", "0 entries carry the call's uuid"},
+			{"each ticket makes a user", `        external_id: "tel:${call.phone_e164}"` + "\n", "", "users have the new number"},
 			{"the first of two contacts", "response.body.count > 1 ? 'several' : ", "", "two contacts: linked"},
 		},
 	}
@@ -44,7 +46,56 @@ func zendeskCases() []presetCase {
 	callbacks.cant = map[string]string{"an agent who isn't in the table": "no agent was on an abandoned call"}
 	callbacks.breaks = []presetBreak{
 		{"every call", "call.outcome == 'abandoned'}\" # decides", "call.outcome != null}\" # decides", "connected: it is done"},
+		{"what is closed already is refused", "closed prevents ticket update", "closed prevents updates", "prevents ticket update"},
 		{"nobody to solve it", `        assignee_id: "${params.assignee}"` + "\n", "", "Assignee: is required when solving a ticket"},
 	}
 	return []presetCase{calls, callbacks}
+}
+
+// zendeskNewNumber is two calls to a number that nobody has, sooner than searches find who was made for the first one, and one
+// later: there is one user, and he has the first and the last.
+func zendeskNewNumber(r *presetRun) {
+	var calls []*connector.Record
+	for _, after := range []time.Duration{10 * time.Second, time.Hour, time.Hour} {
+		call := r.call(r.c.usual())
+		r.finish(call)
+		calls = append(calls, call)
+		r.wait(after)
+	}
+	for _, call := range calls {
+		r.done(call)
+	}
+	var of []string
+	for i, e := range r.fake.Entries() {
+		if e.Call != calls[i].CallID {
+			r.fail("ticket %d is of %s", i, e.Call)
+		}
+		of = append(of, e.Contact)
+	}
+	if len(of) != 3 || of[0] == "" || of[1] != "" || of[2] != of[0] {
+		r.fail("the tickets are of %q", of)
+	}
+	if n := r.fake.Count(targettest.Contacts); n != 1 {
+		r.fail("%d users have the new number", n)
+	}
+}
+
+// zendeskClosed is a ticket that is closed when something comes late: a call is dead in Zendesk's words; that somebody should
+// call back has an end either way.
+func zendeskClosed(r *presetRun) {
+	first := r.call(r.c.usual())
+	first.RecordingURL = ""
+	r.finish(first)
+	r.wait(long)
+	r.fake.Change(targettest.ZendeskTickets, map[string]any{"status": "closed"})
+	second := *r.call(connector.OutcomeConnected)
+	second.CallID, second.UUID, second.Revision = first.CallID, first.UUID, 2
+	r.amend(&second)
+	r.wait(long)
+	if d := r.delivery(&second); r.c.only != "" {
+		r.done(&second)
+	} else if d.State != connector.DeliveryDead || !strings.Contains(d.Reason, "closed prevents ticket update") {
+		r.fail("it is %s: %s", d.State, d.Reason)
+	}
+	r.entry(&second)
 }

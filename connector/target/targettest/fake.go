@@ -120,6 +120,21 @@ func (f *Fake) Keep(collection string, fields map[string]any) {
 	f.set(func() { f.Add(collection, fields) })
 }
 
+// Change writes fields over those of all records of a collection, as somebody in the system does it.
+func (f *Fake) Change(collection string, fields map[string]any) {
+	f.set(func() {
+		for _, r := range f.records[collection] {
+			r.Merge(fields)
+		}
+	})
+}
+
+// Count is how many records a collection has.
+func (f *Fake) Count(collection string) (n int) {
+	f.set(func() { n = len(f.records[collection]) })
+	return n
+}
+
 // Log is what was asked so far.
 func (f *Fake) Log() (log []Exchange) {
 	f.set(func() { log = append(log, f.log...) })

@@ -20,7 +20,7 @@ const (
 	ZendeskOutcome    = "360001"
 	ZendeskTalk       = "360002"
 	ZendeskRecording  = "360003"
-	zendeskTickets    = "tickets"
+	ZendeskTickets    = "tickets"
 	zendeskKeys       = "keys" // idempotency keys: the key, the body, the ticket
 	zendeskKeyMinutes = 120    // how long a key is remembered; the documentation has no figure (mem)
 )
@@ -51,6 +51,10 @@ func Zendesk() *API {
 			{Method: "GET", Path: "/api/v2/users/search", Doc: "ticketing/users/users, search users; 100 a page",
 				Query: []Field{{Name: "query", Is: Like(`^(role:end-user )?phone:\S+$`, "a query such as phone:+49…")}, {Name: "external_id"}, {Name: "per_page"}, {Name: "page"}},
 				Do:    zendeskUsers},
+			{Method: "POST", Path: "/api/v2/users", Doc: "ticketing/users/users, create user: a name is required; external_id is unique; phones are not", Write: true, Drops: true,
+				Fields: []Field{{Name: "user", Required: true}, {Name: "user.name", Required: true, Is: Filled}, {Name: "user.phone", Is: Str(0)}, {Name: "user.external_id", Is: Str(255)},
+					{Name: "user.role", Is: OneOf("end-user", "agent", "admin")}, {Name: "user.email", Is: Like(`.@.`, "an email address")}},
+				Do: zendeskUser},
 			{Method: "GET", Path: "/api/v2/tickets", Doc: "tickets, list tickets: external_id lists those that have it; whether it trails behind isn't said (mem: it doesn't)",
 				Query: []Field{{Name: "external_id"}, {Name: "per_page"}, {Name: "page"}}, Do: zendeskList},
 			{Method: "POST", Path: "/api/v2/tickets", Doc: "tickets, create ticket; unknown attributes are ignored", Write: true, Drops: true,
@@ -118,9 +122,21 @@ func zendeskUsers(f *Fake, r *Request) Reply {
 	return Reply{Status: 200, Body: map[string]any{"users": users, "count": len(users), "next_page": nil}}
 }
 
+// zendeskUser makes a user. The words are seen in the tests of several clients.
+func zendeskUser(f *Fake, r *Request) Reply {
+	u := mapOf(r.Map()["user"])
+	for _, other := range f.All(Contacts) {
+		if u["external_id"] != nil && strings.EqualFold(Said(other.Fields["external_id"]), Said(u["external_id"])) {
+			return Reply{Status: 422, Body: map[string]any{"error": "RecordInvalid", "description": "Record validation errors",
+				"details": map[string]any{"external_id": []any{map[string]any{"description": "External has already been taken", "error": "DuplicateValue"}}}}}
+		}
+	}
+	return Reply{Status: 201, Body: map[string]any{"user": shown(f.Add(Contacts, u))}}
+}
+
 func zendeskList(f *Fake, r *Request) Reply {
 	tickets := []any{}
-	for _, t := range f.All(zendeskTickets) {
+	for _, t := range f.All(ZendeskTickets) {
 		if id := r.URL.Query().Get("external_id"); id == "" || t.Fields["external_id"] == id {
 			tickets = append(tickets, shown(t))
 		}
@@ -140,7 +156,7 @@ func zendeskCreate(f *Fake, r *Request) Reply {
 				"description": "The request parameters do not match those of the original request with this idempotency key"}}
 		}
 		return Reply{Status: 201, Header: map[string]string{"x-idempotency-lookup": "hit"},
-			Body: map[string]any{"ticket": shown(f.Find(zendeskTickets, Said(k.Fields["ticket"])))}}
+			Body: map[string]any{"ticket": shown(f.Find(ZendeskTickets, Said(k.Fields["ticket"])))}}
 	}
 	t := mapOf(r.Map()["ticket"])
 	if reply := zendeskBase(t); reply != nil {
@@ -158,7 +174,7 @@ func zendeskCreate(f *Fake, r *Request) Reply {
 		id = zendeskSelf // create ticket: without a requester it is the authenticated user
 	}
 	t["requester_id"] = id
-	ticket := f.Add(zendeskTickets, t)
+	ticket := f.Add(ZendeskTickets, t)
 	f.Add(zendeskKeys, map[string]any{"key": key, "body": string(r.Raw), "ticket": ticket.ID})
 	return Reply{Status: 201, Header: map[string]string{"x-idempotency-lookup": "miss", "Location": "/api/v2/tickets/" + ticket.ID},
 		Body: map[string]any{"ticket": shown(ticket)}}
@@ -174,9 +190,13 @@ func zendeskBase(t map[string]any) *Reply {
 }
 
 func zendeskUpdate(f *Fake, r *Request) Reply {
-	t := f.Find(zendeskTickets, r.PathValue("id"))
+	t := f.Find(ZendeskTickets, r.PathValue("id"))
 	if t == nil {
 		return f.API.NotFound
+	}
+	if t.Fields["status"] == "closed" { // managing-tickets: a closed one can't be changed; the words are seen in the tests of several clients
+		return Reply{Status: 422, Body: map[string]any{"error": "RecordInvalid", "description": "Record validation errors",
+			"details": map[string]any{"status": []any{map[string]any{"description": "Status: closed prevents ticket update"}}}}}
 	}
 	changes := mapOf(r.Map()["ticket"])
 	if list, ok := changes["custom_fields"].([]any); ok { // those that aren't named keep their values
@@ -199,7 +219,7 @@ func zendeskUpdate(f *Fake, r *Request) Reply {
 }
 
 func zendeskEntries(f *Fake) (entries []Entry) {
-	for _, t := range f.All(zendeskTickets) {
+	for _, t := range f.All(ZendeskTickets) {
 		custom := map[string]string{}
 		for _, c := range listOf(t.Fields["custom_fields"]) {
 			custom[Said(Get(c, "id"))] = Said(Get(c, "value"))
