@@ -101,9 +101,7 @@ func zohoInvalid(route *Route, problems []Problem) Reply {
 	case route != nil && route.Open:
 		return Reply{Status: 200, Body: map[string]any{"error": "invalid_client"}}
 	case p.Field == "criteria":
-		reply := zohoWhole(400, "INVALID_QUERY", "Invalid query formed")
-		reply.Body.(map[string]any)["details"] = map[string]any{"reason": p.What}
-		return reply
+		return Reply{Status: 400, Body: map[string]any{"code": "INVALID_QUERY", "status": "error", "message": "Invalid query formed", "details": map[string]any{"reason": p.What}}}
 	case p.Kind == Missing:
 		return zohoOne("MANDATORY_NOT_FOUND", "required field not found", map[string]any{"api_name": p.Last()})
 	case p.Kind == Unknown: // dropped without a word by the real one (mem); a preset has no use for that
