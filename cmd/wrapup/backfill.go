@@ -119,18 +119,20 @@ func (a *app) backfillAll(ctx context.Context, o admin.BackfillOrder, ask func(c
 
 // askToWrite has the running daemon change something; where none runs it is done in the store.
 func (a *app) askToWrite(ctx context.Context, change func(context.Context, asked) error) error {
-	cfg, err := a.loadToAsk()
-	if err != nil {
+	o := a.outline()
+	err := a.reach(ctx, o, func(ctx context.Context, client *admin.Client) error { return change(ctx, client) })
+	var nobody unreached
+	if !errors.As(err, &nobody) {
 		return err
 	}
-	client := admin.NewClient(cfg.Admin.Socket)
-	defer client.Close()
-	if err := change(ctx, client); !nobodyAnswers(err) {
-		return err
+	if o.Problems.Err() != nil {
+		a.report(o)
+		return fmt.Errorf("%w: a change in the store needs a configuration that is right", nobody)
 	}
+	cfg := o.Config
 	path := filepath.Join(cfg.DataDir, storeFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("no daemon answers at %s, and there is no store at %s", cfg.Admin.Socket, path)
+		return fmt.Errorf("%w, and there is no store at %s", nobody, path)
 	}
 	store, space, err := openStore(ctx, cfg, finish.NewSystemClock(), slog.New(slog.DiscardHandler), checkInChild, nil)
 	if err != nil {

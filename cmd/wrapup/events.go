@@ -64,12 +64,14 @@ const mostEvents = 1000
 
 // watchEvents shows events; those that follow are followed from one daemon to the next.
 func (a *app) watchEvents(ctx context.Context, q admin.EventQuery, p *eventPrinter) error {
-	cfg, err := a.loadToAsk()
+	o := a.outline()
+	client, err := a.client(o)
 	if err != nil {
+		a.report(o)
 		return err
 	}
-	client := admin.NewClient(cfg.Admin.Socket)
 	defer client.Close()
+	a.warnOf(o)
 	gone := false
 	for {
 		err := client.Events(ctx, q, func(l admin.EventLine) error {
@@ -94,13 +96,13 @@ func (a *app) watchEvents(ctx context.Context, q admin.EventQuery, p *eventPrint
 		case !q.Follow && errors.Is(err, io.EOF):
 			return p.end()
 		case !q.Follow && nobodyAnswers(err):
-			return fmt.Errorf("no daemon answers at %s, and nobody else knows what came last: see wrapup why and wrapup calls", cfg.Admin.Socket)
+			return fmt.Errorf("no daemon answers at %s, and nobody else knows what came last: see wrapup why and wrapup calls", o.Config.Admin.Socket)
 		case !q.Follow:
 			return err
 		}
 		if !gone {
 			gone = true
-			p.say(fmt.Sprintf("No daemon answers at %s: waiting until one does.", cfg.Admin.Socket))
+			p.say(fmt.Sprintf("No daemon answers at %s: waiting until one does.", o.Config.Admin.Socket))
 		}
 		select {
 		case <-time.After(eventsAgain):

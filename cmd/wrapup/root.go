@@ -83,21 +83,9 @@ func (a *app) env(name, fallback string) string {
 
 // load reads the configuration and prints all that is wrong with it or doubtful.
 func (a *app) load() (*configs.Config, error) {
-	return a.read(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags})
-}
-
-// loadToAsk reads as much of the configuration as it takes to find the daemon and its store: no secrets and no mappings,
-// which whoever asks may not be allowed to read.
-func (a *app) loadToAsk() (*configs.Config, error) {
-	return a.read(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags, Outline: true})
-}
-
-func (a *app) read(in configs.Input) (*configs.Config, error) {
-	c, problems := configs.Load(in)
+	c, problems := configs.Load(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags})
 	for _, p := range problems {
-		if !in.Outline || !p.Warning {
-			fmt.Fprintln(a.err, p.Detailed())
-		}
+		fmt.Fprintln(a.err, p.Detailed())
 	}
 	if c == nil {
 		return nil, errReported
