@@ -202,6 +202,9 @@ func unknownAnswer(s *admin.Story) string {
 	if s.Heard == nil {
 		return line
 	}
+	if since := s.Heard.KeptSince; since != "" {
+		line = fmt.Sprintf("Nothing is known of %s: no event of it came since %s; calls that were finished before were dropped for their age (retention.calls).", s.UUID, since)
+	}
 	if n := len(s.Heard.Quarantined); n > 0 {
 		q := &s.Heard.Quarantined[0]
 		line = fmt.Sprintf("A post that names %s was not understood, and is in quarantine since %s UTC (%s)", s.UUID, shortTime(q.First), q.ID)

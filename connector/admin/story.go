@@ -22,6 +22,7 @@ type Store interface {
 	Depth(ctx context.Context, queue string) (outbox.Depth, error)
 	LastBuried(ctx context.Context, queue string) (task outbox.Task, ok bool, err error)
 	Days(ctx context.Context) ([]outbox.Day, error)
+	Dropped(ctx context.Context) (newest outbox.Day, ok bool, err error)
 	Walk(ctx context.Context, day outbox.Day, after uint64, limit int) ([]outbox.Entry, error)
 	WalkBack(ctx context.Context, day outbox.Day, before uint64, limit int) ([]outbox.Entry, error)
 	Labeled(ctx context.Context, label string, limit int) (refs, unlabeled []outbox.Ref, err error)

@@ -80,6 +80,8 @@ type Heard struct {
 	Since connector.Time `json:"since"`
 	// Quarantined are posts in quarantine that name what was asked for.
 	Quarantined []connector.Quarantined `json:"quarantined,omitempty"`
+	// KeptSince is the day (UTC) from which on all calls that were finished are kept, "" if none was ever dropped for its age.
+	KeptSince string `json:"kept_since,omitempty"`
 }
 
 // mostOthers is how many other calls are listed, and mostFound how many of what an index gives are looked at.
@@ -121,6 +123,13 @@ func (s Source) Why(ctx context.Context, q WhyQuery) (*Story, error) {
 	}
 	story := &Story{UUID: of, Pending: []connector.Arrival{}, Calls: []FinishedCall{}}
 	w.hear(story, true)
+	newest, ever, err := s.Store.Dropped(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if ever {
+		story.Heard.KeptSince = (newest + 1).String()
+	}
 	return story, nil
 }
 
