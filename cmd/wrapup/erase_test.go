@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -123,4 +124,37 @@ func TestErased(t *testing.T) {
 	assert.Contains(t, all, "8110000077")
 	s.start()
 	check()
+}
+
+// A uuid that was used again has a finished call and one that is open: both are erased, and so is what a straggler brings.
+func TestErasedWhileOpenAgain(t *testing.T) {
+	t.Parallel()
+	s := whySite(t)
+	const number = "8110000010"
+	s.accepted(redialled("again", number, 30*time.Minute)...)
+	s.firstLine("desk: delivered", "again")
+	s.accepted(redialled("again", number, 10*time.Second)[0])
+	s.accepted(redialled("other", "8110000077", 30*time.Minute)...)
+	s.firstLine("desk: delivered", "other")
+	s.accepted(redialled("other", number, 10*time.Second)[0]) // only the newer one has the number
+
+	found := s.erased("--dry-run")
+	assert.Equal(t, []string{"again"}, found.Calls)
+	assert.ElementsMatch(t, []string{"again", "other"}, found.Open)
+	done := s.erased("--yes")
+	assert.Equal(t, []string{"again"}, done.Calls)
+	assert.ElementsMatch(t, []string{"again", "other"}, done.Open)
+	assert.Zero(t, done.Already)
+	s.eventually("nothing to be open", func() bool { return len(s.calls("--open")) == 0 })
+	s.firstLine("Of 2 calls under this uuid, the newest: The call was erased by a person at ", "again")
+	s.firstLine("Attempt 1 of 2 under the uuid again: The call was erased by a person at ", "again", "--attempt", "1")
+	s.firstLine("Attempt 1 of 2 under the uuid other: The call is finished", "other", "--attempt", "1")
+	s.accepted(redialled("again", number, 10*time.Second)[1], redialled("other", number, 10*time.Second)[1]) // what still comes is swallowed
+	s.eventually("nothing to be open", func() bool { return len(s.calls("--open")) == 0 })
+	s.audited(true)
+	require.Zero(t, s.terminate())
+	all, labeled := s.stored(connector.PhoneLabel(number))
+	assert.NotContains(t, all, number)
+	assert.Zero(t, labeled)
+	assert.Contains(t, all, "8110000077")
 }

@@ -17,7 +17,7 @@ import (
 
 func (a *app) why() *cobra.Command {
 	format := output("text")
-	var as string
+	var q admin.WhyQuery
 	c := &cobra.Command{
 		Use:   "why UUID | PHONE | CRM-ID",
 		Short: "Explain what became of a call",
@@ -27,17 +27,22 @@ never asks a CRM. The first line is the answer. It exits with 1 if nothing is kn
 
 A call is named by its uuid or the beginning of it, by the customer's phone number in any format (of several calls the
 newest is told and the others are listed), or by an id that the CRM gave: of the log entry, or of the contact that it was
-linked to, as far as the mapping saved it. --as says which of them is meant where more than one fits.`,
+linked to, as far as the mapping saved it. --as says which of them is meant where more than one fits.
+
+The dialer may use a uuid again, for a redial. Then the answer is about the newest of its calls, unless something else was
+asked for: by a number or an id that only an earlier one has, or by --attempt. All of them are told below.`,
 		Example: `  wrapup why 5c6f5869-752d-46fd-8ac0-797f83222279
   wrapup why 5c6f
   wrapup why 0812-345-613
   wrapup why "+62 812 345613"
   wrapup why 4831920 --as id
+  wrapup why 5c6f --attempt 1
   wrapup why 5c6f -o json | jq .calls[].deliveries[].state`,
 		Args: args(1, "the call's uuid, a phone number, or an id of the CRM"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.ask(c.Context(), func(ctx context.Context, s asked) error {
-				story, err := s.Why(ctx, admin.WhyQuery{Of: args[0], As: as})
+				q.Of = args[0]
+				story, err := s.Why(ctx, q)
 				if err != nil {
 					return err
 				}
@@ -57,7 +62,8 @@ linked to, as far as the mapping saved it. --as says which of them is meant wher
 		},
 	}
 	c.Flags().VarP(&format, "output", "o", "text or json")
-	c.Flags().StringVar(&as, "as", "", "what names the call: `uuid`, phone or id")
+	c.Flags().StringVar(&q.As, "as", "", "what names the call: `uuid`, phone or id")
+	c.Flags().IntVar(&q.Attempt, "attempt", 0, "of several calls under one uuid the `n`-th, from 1")
 	_ = c.RegisterFlagCompletionFunc("as", cobra.FixedCompletions([]string{admin.AsUUID, admin.AsPhone, admin.AsSaved}, cobra.ShellCompDirectiveNoFileComp))
 	c.ValidArgsFunction = cobra.NoFileCompletions
 	return c
@@ -164,7 +170,39 @@ func plainAnswer(s *admin.Story) string {
 		}
 		return unknownAnswer(s)
 	}
+	if s.Open != nil && (s.About == "" || s.About == s.Open.Record.CallID) {
+		return ofSeveral(s, s.Open.Record.Attempt, openAnswer(s))
+	}
 	c := &s.Calls[len(s.Calls)-1]
+	for i := range s.Calls {
+		if s.Calls[i].CallID == s.About {
+			c = &s.Calls[i]
+		}
+	}
+	return ofSeveral(s, c.Record().Attempt, finishedAnswer(c))
+}
+
+// ofSeveral says which of several calls under one uuid the line is about.
+func ofSeveral(s *admin.Story, attempt int, line string) string {
+	var others []string
+	for i := range s.Calls {
+		if n := s.Calls[i].Record().Attempt; n != attempt {
+			others = append(others, fmt.Sprint(n))
+		}
+	}
+	if s.Open != nil && s.Open.Record.Attempt != attempt {
+		others = append(others, fmt.Sprint(s.Open.Record.Attempt))
+	}
+	switch {
+	case len(others) == 0:
+		return line
+	case s.About != "":
+		return fmt.Sprintf("Attempt %d of %d under the uuid %s: %s", attempt, len(others)+1, s.UUID, line)
+	}
+	return fmt.Sprintf("Of %d calls under this uuid, the newest: %s Earlier: wrapup why %s --attempt %s.", len(others)+1, line, s.UUID, strings.Join(others, " or "))
+}
+
+func finishedAnswer(c *admin.FinishedCall) string {
 	if c.Erased != nil {
 		return "The call was erased by a person at " + shortTime(c.Erased.At) + " UTC: only its tombstone is left."
 	}

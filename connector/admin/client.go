@@ -40,7 +40,7 @@ func (c *Client) Story(ctx context.Context, uuid string) (*Story, error) {
 // Why asks for all that is known of a call, named in any way.
 func (c *Client) Why(ctx context.Context, q WhyQuery) (*Story, error) {
 	s := new(Story)
-	return s, c.get(ctx, "/v1/why?"+url.Values{"of": {q.Of}, "as": {q.As}}.Encode(), s)
+	return s, c.get(ctx, "/v1/why?"+url.Values{"of": {q.Of}, "as": {q.As}, "attempt": {strconv.Itoa(q.Attempt)}}.Encode(), s)
 }
 
 // Erase has a part of an erasure done.

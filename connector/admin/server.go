@@ -51,7 +51,14 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 	// The uuid is whatever the dialer sent, such as "..": it must not be a part of the path.
 	handle("GET /v1/story", func(r *http.Request) (any, error) { return s.Story(r.Context(), r.URL.Query().Get("uuid")) })
 	handle("GET /v1/why", func(r *http.Request) (any, error) {
-		return s.Why(r.Context(), WhyQuery{Of: r.URL.Query().Get("of"), As: r.URL.Query().Get("as")})
+		q := WhyQuery{Of: r.URL.Query().Get("of"), As: r.URL.Query().Get("as")}
+		if text := r.URL.Query().Get("attempt"); text != "" {
+			var err error
+			if q.Attempt, err = strconv.Atoi(text); err != nil {
+				return nil, badRequest("attempt: expected a number")
+			}
+		}
+		return s.Why(r.Context(), q)
 	})
 	handle("POST /v1/calls/list", func(r *http.Request) (any, error) { // a number has no place in a path that may be logged
 		var q CallQuery

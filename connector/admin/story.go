@@ -112,6 +112,8 @@ type Story struct {
 	Pending []connector.Arrival `json:"pending"`
 	// Calls that were finished under the uuid, oldest first.
 	Calls []FinishedCall `json:"calls"`
+	// About is the call_id of the one that was asked for, of several calls under the uuid; "" is the newest of them.
+	About string `json:"about,omitempty"`
 	// Open is what is known so far of a call that is not finished; nil if none is open.
 	Open *OpenStory `json:"open,omitempty"`
 	// Found says how the call was found, if it wasn't by its whole uuid.

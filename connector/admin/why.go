@@ -21,6 +21,8 @@ type WhyQuery struct {
 	Of string
 	// As says which of them it is: AsUUID, AsPhone, AsSaved; "" is whichever finds something.
 	As string
+	// Attempt says which of several calls under one uuid is meant, from 1; 0 is what Of says, or else the newest.
+	Attempt int
 }
 
 // What a call is named by.
@@ -98,6 +100,8 @@ func (s Source) Why(ctx context.Context, q WhyQuery) (*Story, error) {
 		return nil, badRequest("which call? Give a uuid, a phone number, or an id of the CRM")
 	case q.As != "" && q.As != AsUUID && q.As != AsPhone && q.As != AsSaved:
 		return nil, badRequest(fmt.Sprintf("as %q: expected %s, %s or %s", q.As, AsUUID, AsPhone, AsSaved))
+	case q.Attempt < 0:
+		return nil, badRequest(fmt.Sprintf("attempt %d: they are counted from 1", q.Attempt))
 	}
 	w := seeker{Source: s, of: of}
 	w.number, w.isNumber = correlate.ParseNumber(of, &s.Correlation)
@@ -118,7 +122,7 @@ func (s Source) Why(ctx context.Context, q WhyQuery) (*Story, error) {
 			}
 			w.open(ctx, story)
 			w.hear(story, false)
-			return story, nil
+			return story, story.about(q.Attempt, w.callID)
 		}
 	}
 	story := &Story{UUID: of, Pending: []connector.Arrival{}, Calls: []FinishedCall{}}
@@ -139,6 +143,8 @@ type seeker struct {
 	of       string
 	number   correlate.Number
 	isNumber bool
+	// callID is that of the finished call that was found, "" if only its uuid was.
+	callID string
 }
 
 func (w *seeker) byUUID(ctx context.Context) (*Story, error) {
@@ -283,6 +289,9 @@ func (w *seeker) tell(ctx context.Context, found *Found, calls []CallLine) (*Sto
 		return nil, err
 	}
 	story.Found = found
+	if !calls[0].Open {
+		w.callID = calls[0].CallID
+	}
 	var others []CallLine
 	for _, line := range calls[1:] {
 		if line.UUID != calls[0].UUID {
@@ -401,13 +410,18 @@ func (s Source) openLine(c *connector.OpenCall) CallLine {
 
 // open tells of a call that isn't finished what is known so far, and what it waits for.
 func (w *seeker) open(ctx context.Context, story *Story) {
-	if len(story.Pending) == 0 || len(story.Calls) > 0 {
+	if len(story.Pending) == 0 {
 		return
 	}
-	a := w.fold(story.Pending)
-	if a == nil {
-		return
+	finished := make([]*connector.Call, len(story.Calls))
+	for i := range story.Calls {
+		finished[i] = &story.Calls[i].Call
 	}
+	attempts, _ := w.divide(finished, story.Pending)
+	if len(attempts) == 0 {
+		return // stragglers
+	}
+	a := &attempts[len(attempts)-1]
 	story.Open = &OpenStory{Record: a.Record}
 	open, err := w.Live.OpenCalls(ctx, func(uuid string) bool { return uuid == story.UUID })
 	if err == nil && len(open) > 0 {
