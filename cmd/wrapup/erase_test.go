@@ -138,6 +138,11 @@ func TestErasedWhileOpenAgain(t *testing.T) {
 	s.firstLine("desk: delivered", "other")
 	s.accepted(redialled("other", number, 10*time.Second)[0]) // only the newer one has the number
 
+	out, errs, code := wrapup(t, "erase", "--phone", number, "-o", "json", "--config", s.config)
+	assert.Equal(t, 1, code)
+	assert.Empty(t, out)
+	assert.Contains(t, errs, "To erase of +62"+number+" or "+number+": 1 call (1 delivery of them waits), 2 open calls")
+	assert.Contains(t, errs, "Erase it? Nobody can be asked here")
 	found := s.erased("--dry-run")
 	assert.Equal(t, []string{"again"}, found.Calls)
 	assert.ElementsMatch(t, []string{"again", "other"}, found.Open)

@@ -70,7 +70,7 @@ func (a *app) writeCalls(ctx context.Context, s asked, q admin.CallQuery, out io
 		w.Flush()
 		read, written = read+page.Read, written+len(page.Calls)
 		if progress {
-			fmt.Fprintf(a.err, "\r%d of %d calls written", written, read)
+			fmt.Fprintf(a.err, "\r%d of %s written", written, amount(read, "call"))
 		}
 		return cmp.Or(w.Error(), b.Flush())
 	})

@@ -101,7 +101,7 @@ func TestAskedWithoutDaemonWhileTheFileIsWrong(t *testing.T) {
 	assert.Contains(t, out, "a change needs the daemon to be running")
 	s.edit("destinations: [", "destinations: [{name: new, mapping: record, url: \"http://127.0.0.1:1/\"}, ")
 	out = s.fails("backfill", "--to", "new", "--since", "1d", "--yes")
-	assert.Contains(t, out, "To send to new: 1 calls")
+	assert.Contains(t, out, "To send to new: 1 call, finished")
 	assert.Contains(t, out, "a change in the store needs a configuration that is right")
 
 	s.write("wrapup.yaml", string(good))

@@ -231,7 +231,7 @@ func since(now time.Time, t connector.Time) string {
 func ago(now time.Time, t connector.Time) string {
 	d := max(0, now.Sub(t.Time())).Round(time.Second)
 	if d >= 48*time.Hour {
-		return fmt.Sprintf("%d days", int(d.Hours()/24))
+		return amount(int(d.Hours()/24), "day")
 	}
 	return d.String()
 }

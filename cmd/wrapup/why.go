@@ -279,7 +279,7 @@ func printHeard(b *strings.Builder, s *admin.Story) {
 	}
 	for i := range s.Heard.Feeds {
 		f := &s.Heard.Feeds[i]
-		fmt.Fprintf(b, "  source %s: %d posts, last %s, %d not understood, %d lost\n", printable(f.Source), f.Posts, shortTime(f.Last), f.NotUnderstood, f.Lost)
+		fmt.Fprintf(b, "  source %s: %s, last %s, %d not understood, %d lost\n", printable(f.Source), amount(f.Posts, "post"), shortTime(f.Last), f.NotUnderstood, f.Lost)
 	}
 	for i := range s.Heard.Refused {
 		r := &s.Heard.Refused[i]
@@ -418,7 +418,7 @@ func printDelivery(b *strings.Builder, d *admin.NamedDelivery) {
 	}
 	for i, at := range d.Attempts {
 		if d.Dropped > 0 && i == connector.KeptFirst {
-			fmt.Fprintf(b, "    … %d more attempts …\n", d.Dropped)
+			fmt.Fprintf(b, "    … %s …\n", amount(d.Dropped, "more attempt"))
 		}
 		status := "no answer"
 		if at.Status != 0 {
