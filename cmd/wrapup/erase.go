@@ -44,6 +44,9 @@ What erase can't do:
 			if strings.TrimSpace(order.Phone) == "" {
 				return usageError{fmt.Errorf("%[1]s needs --phone (see %[1]s --help)", c.CommandPath())}
 			}
+			if err := phoneFlag(order.Phone); err != nil {
+				return err
+			}
 			return a.operate(c.Context(), func(ctx context.Context, client *admin.Client) error {
 				found, err := a.eraseAll(ctx, client, order)
 				if err != nil {

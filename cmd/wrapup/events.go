@@ -45,6 +45,9 @@ says when it is gone, and goes on when it is back. Times are in UTC, by wrapup's
 			if q.Last < 0 || q.Last > mostEvents {
 				return usageError{fmt.Errorf("--last %d: expected 0 to %d", q.Last, mostEvents)}
 			}
+			if err := phoneFlag(q.Phone); err != nil {
+				return err
+			}
 			return a.watchEvents(c.Context(), q, &eventPrinter{out: c.OutOrStdout(), err: a.err, json: format == "json"})
 		},
 	}
@@ -88,10 +91,11 @@ func (a *app) watchEvents(ctx context.Context, q admin.EventQuery, p *eventPrint
 			return p.print(l)
 		})
 		var refused admin.RefusedError
+		var bad admin.BadRequest
 		switch {
 		case ctx.Err() != nil: // a person has seen enough
 			return nil
-		case errors.As(err, &refused), p.failed != nil:
+		case errors.As(err, &refused), errors.As(err, &bad), p.failed != nil:
 			return err
 		case !q.Follow && errors.Is(err, io.EOF):
 			return p.end()

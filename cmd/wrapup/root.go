@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -68,6 +69,12 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
 	root.PersistentFlags().StringVar(&a.config, "config", a.env("WRAPUP_CONFIG", defaultConfig), "the configuration `file`")
 	root.AddCommand(a.serve(), a.reload(), a.demo(), a.check(), a.status(), a.why(), a.calls(), a.export(), a.backfill(), a.erase(), a.deliveries(), a.destinations(), a.audit(), a.backup(), a.quarantine(), a.sources(), a.events(), a.agents(), a.queues(), a.simulate(), a.mappings(), a.preview(), a.bench(), a.initialize(), a.man(), a.version())
 	a.complete(root)
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = nil, group(c.Use, c.Short).RunE
+		}
+	}
 	return root
 }
 
@@ -84,11 +91,15 @@ func (a *app) env(name, fallback string) string {
 // load reads the configuration and prints all that is wrong with it or doubtful.
 func (a *app) load() (*configs.Config, error) {
 	c, problems := configs.Load(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags})
+	failed := errReported
 	for _, p := range problems {
 		fmt.Fprintln(a.err, p.Detailed())
+		if !p.Warning && strings.HasPrefix(p.File, "flag ") {
+			failed = errMisused
+		}
 	}
 	if c == nil {
-		return nil, errReported
+		return nil, failed
 	}
 	return c, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -40,6 +41,14 @@ asked for: by a number or an id that only an earlier one has, or by --attempt. A
   wrapup why 5c6f -o json | jq .calls[].deliveries[].state`,
 		Args: args(1, "the call's uuid, a phone number, or an id of the CRM"),
 		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case strings.TrimSpace(args[0]) == "":
+				return usageError{errors.New("which call? Give a uuid, a phone number, or an id of the CRM")}
+			case q.As != "" && !slices.Contains(namedBy(), q.As):
+				return usageError{fmt.Errorf("--as %s: expected one of %v", q.As, namedBy())}
+			case c.Flags().Changed("attempt") && q.Attempt < 1:
+				return usageError{fmt.Errorf("--attempt %d: they are counted from 1", q.Attempt)}
+			}
 			return a.ask(c.Context(), func(ctx context.Context, s asked) error {
 				q.Of = args[0]
 				story, err := s.Why(ctx, q)
@@ -64,10 +73,13 @@ asked for: by a number or an id that only an earlier one has, or by --attempt. A
 	c.Flags().VarP(&format, "output", "o", "text or json")
 	c.Flags().StringVar(&q.As, "as", "", "what names the call: `uuid`, phone or id")
 	c.Flags().IntVar(&q.Attempt, "attempt", 0, "of several calls under one uuid the `n`-th, from 1")
-	_ = c.RegisterFlagCompletionFunc("as", cobra.FixedCompletions([]string{admin.AsUUID, admin.AsPhone, admin.AsSaved}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("as", cobra.FixedCompletions(namedBy(), cobra.ShellCompDirectiveNoFileComp))
 	c.ValidArgsFunction = cobra.NoFileCompletions
 	return c
 }
+
+// namedBy is what a call is named by.
+func namedBy() []string { return []string{admin.AsUUID, admin.AsPhone, admin.AsSaved} }
 
 // printStory writes a story for people.
 func printStory(w io.Writer, s *admin.Story) error {

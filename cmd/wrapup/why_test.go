@@ -219,7 +219,7 @@ func TestWhyFindsCalls(t *testing.T) {
 	assert.Contains(t, s.fails("why", "aaaa"), "Several calls' uuids begin with aaaa")
 	assert.Contains(t, s.fails("why", "8110000001", "--as", "id"), "No event of a call 8110000001 has come.")
 	out, code := s.run("why", "x", "--as", "name")
-	assert.Equal(t, 1, code, out)
+	assert.Equal(t, 2, code, out)
 }
 
 func (s *site) calls(args ...string) (ids []string) {

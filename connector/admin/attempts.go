@@ -67,7 +67,7 @@ func (story *Story) about(number int, callID string) error {
 	case number != 0 && ok:
 		story.About = id
 	case number != 0:
-		return badRequest(fmt.Sprintf("there is no attempt %d of the call %s, but %d under its uuid", number, story.UUID, len(attempts)))
+		return refusal(fmt.Sprintf("there is no attempt %d of the call %s, but %d under its uuid", number, story.UUID, len(attempts)))
 	}
 	return nil
 }

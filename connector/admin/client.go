@@ -198,6 +198,9 @@ func refusedBy(resp *http.Response) error {
 	if err := json.NewDecoder(resp.Body).Decode(&refused); err != nil || refused.Error == "" {
 		return fmt.Errorf("the daemon answered %s", resp.Status)
 	}
+	if resp.StatusCode == http.StatusBadRequest {
+		return BadRequest(refused.Error)
+	}
 	return RefusedError(refused.Error)
 }
 

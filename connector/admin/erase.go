@@ -66,7 +66,7 @@ const erasePage = 2000
 func (s Source) Erase(ctx context.Context, o EraseOrder) (*Erasure, error) {
 	number, ok := correlate.ParseNumber(o.Phone, &s.Correlation)
 	if !ok {
-		return nil, badRequest(fmt.Sprintf("%q is no phone number", o.Phone))
+		return nil, BadRequest(fmt.Sprintf("%q is no phone number", o.Phone))
 	}
 	e := &eraser{Source: s, number: number, do: o.Do, now: s.Now(), page: &Erasure{
 		Numbers: number.Numbers(), Calls: []string{}, Open: []string{}, Quarantined: []string{}, Left: []LeftBehind{},
@@ -297,7 +297,7 @@ func (e *eraser) history(ctx context.Context, from string) error {
 	day, err := outbox.ParseDay(name)
 	var after uint64
 	if _, scan := fmt.Sscanf(seq, "%d", &after); err != nil || scan != nil {
-		return badRequest(fmt.Sprintf("after %q: expected what a part gave", from))
+		return BadRequest(fmt.Sprintf("after %q: expected what a part gave", from))
 	}
 	days, err := e.Store.Days(ctx)
 	if err != nil {

@@ -97,11 +97,11 @@ func (s Source) Why(ctx context.Context, q WhyQuery) (*Story, error) {
 	of := strings.TrimSpace(q.Of)
 	switch {
 	case of == "":
-		return nil, badRequest("which call? Give a uuid, a phone number, or an id of the CRM")
+		return nil, BadRequest("which call? Give a uuid, a phone number, or an id of the CRM")
 	case q.As != "" && q.As != AsUUID && q.As != AsPhone && q.As != AsSaved:
-		return nil, badRequest(fmt.Sprintf("as %q: expected %s, %s or %s", q.As, AsUUID, AsPhone, AsSaved))
+		return nil, BadRequest(fmt.Sprintf("as %q: expected %s, %s or %s", q.As, AsUUID, AsPhone, AsSaved))
 	case q.Attempt < 0:
-		return nil, badRequest(fmt.Sprintf("attempt %d: they are counted from 1", q.Attempt))
+		return nil, BadRequest(fmt.Sprintf("attempt %d: they are counted from 1", q.Attempt))
 	}
 	w := seeker{Source: s, of: of}
 	w.number, w.isNumber = correlate.ParseNumber(of, &s.Correlation)
