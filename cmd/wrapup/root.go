@@ -45,7 +45,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
   wrapup reload                    have the daemon read its configuration again
   wrapup status                    how is all of it doing, and does anything need a person?
   wrapup why UUID|PHONE|CRM-ID     what became of this call?
-  wrapup calls, wrapup export      which calls were there? (by number, agent, queue, outcome, time; as CSV or JSON lines)
+  wrapup calls, wrapup export      which calls were there? (by number, agent, queue, outcome, time; as CSV or JSON)
   wrapup backfill --to DESTINATION send stored calls of a time range to a destination
   wrapup erase --phone NUMBER      take a number out of all that is kept
   wrapup deliveries list           what is waiting, dead, or parked? (and show, retry, drop)

@@ -26,6 +26,8 @@ erase --phone abc
 events --phone abc
 calls --phone 12
 export --phone abc
+export -o text
+export --format xml
 backfill --to crm --phone x --since 1d
 check -o json
 check --quick

@@ -278,6 +278,12 @@ func TestCallsAndExport(t *testing.T) {
 		out = s.succeeds("export", "--format", "jsonl", "--outcome", "connected")
 		require.NoError(t, json.Unmarshal([]byte(out), &r), out)
 		assert.Equal(t, "three", r.CallID)
+		assert.Equal(t, out, s.succeeds("export", "-o", "jsonl", "--outcome", "connected"))
+		var all []connector.Record
+		require.NoError(t, json.Unmarshal([]byte(s.succeeds("export", "-o", "json")), &all))
+		require.Len(t, all, 3)
+		assert.Equal(t, r, all[2])
+		assert.Equal(t, "[]\n", s.succeeds("export", "-o", "json", "--queue", "none"))
 		if running {
 			require.Zero(t, s.terminate())
 		}
