@@ -137,11 +137,11 @@ func (r Repeat) inWords() string {
 	case r.Within == 0:
 		return "never"
 	}
-	return inWords(r.Within)
+	return InWords(r.Within)
 }
 
-// inWords writes a duration as people do: 90d, 24h, 30m.
-func inWords(d time.Duration) string {
+// InWords writes a duration as people do: 90d, 24h, 30m.
+func InWords(d time.Duration) string {
 	const day = 24 * time.Hour
 	if d >= 2*day && d%day == 0 {
 		return strconv.Itoa(int(d/day)) + "d"
