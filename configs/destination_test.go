@@ -87,18 +87,6 @@ func requestOf(t *testing.T, m *mappings.Mapping) mappings.Request {
 	return a.Request
 }
 
-// An outline says where things are, without looking whether they are there.
-func TestOutline(t *testing.T) {
-	in := withFiles(Input{Path: "/etc/wrapup/wrapup.yaml", Outline: true}, fstest.MapFS{
-		"etc/wrapup/wrapup.yaml": &fstest.MapFile{Data: []byte("mappings_dir: maps\n")}})
-	c, problems := Load(in)
-	require.NoError(t, problems.Err())
-	assert.Equal(t, "/etc/wrapup/maps", c.MappingsDir)
-	in.Flags = map[string]string{"mappings_dir": "here"}
-	c, _ = Load(in)
-	assert.Equal(t, "here", c.MappingsDir)
-}
-
 func TestParamValue(t *testing.T) {
 	for text, want := range map[string]any{
 		"7": 7, "0812": "0812", "1.5": 1.5, "true": true, "a": "a", "a: b": "a: b", "[a, 1]": []any{"a", 1}, "{a: 0812}": map[string]any{"a": "0812"},

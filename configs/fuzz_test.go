@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzLoad: whatever the file holds, Load doesn't crash, keeps secrets to itself, and names places that are there.
+// FuzzLoad: whatever the file holds, Load and ReadOutline don't crash, keep secrets to themselves, and name places that are there.
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob("testdata/problems/*.txt")
 	require.NoError(f, err)
@@ -36,6 +36,14 @@ func FuzzLoad(f *testing.F) {
 			require.NotEmpty(t, p.File)
 			require.NotEmpty(t, p.What)
 			require.GreaterOrEqual(t, p.Line, 0)
+		}
+		o := ReadOutline(in)
+		require.NotEmpty(t, o.Config.Admin.Socket)
+		require.NotEmpty(t, o.Config.DataDir)
+		require.NotContains(t, o.Problems.Error(), "Zq7hidden")
+		if c != nil {
+			require.Equal(t, []string{c.Admin.Socket, c.DataDir, c.MappingsDir}, []string{o.Config.Admin.Socket, o.Config.DataDir, o.Config.MappingsDir})
+			require.True(t, o.Known(AdminSocket) && o.Known(DataDir))
 		}
 	})
 }

@@ -19,8 +19,6 @@ type Input struct {
 	Environ []string
 	// Flags that were set, by the path of keys that they set: "correlation.settle".
 	Flags map[string]string
-	// Outline leaves out the secrets and the mappings: for those who only want to know where things are.
-	Outline bool
 	// Placeholders reads no secret: each is taken for a text that says where it would stand, such as «secrets.token». It is for
 	// showing what would be sent.
 	Placeholders bool
@@ -35,13 +33,7 @@ type Input struct {
 // It gives all problems at once, in the order of the file. The Config is nil if one of them is more than a warning. It is
 // not changed afterwards and may be read by everybody.
 func Load(in Input) (*Config, source.Problems) {
-	l := &loader{Input: in, report: newReport(in.Path)}
-	if l.ReadFile == nil {
-		l.ReadFile = os.ReadFile
-	}
-	if l.ReadDir == nil {
-		l.ReadDir = os.ReadDir
-	}
+	l := newLoader(in)
 	c := l.load()
 	problems := l.all()
 	if problems.Err() != nil {
@@ -53,6 +45,19 @@ func Load(in Input) (*Config, source.Problems) {
 type loader struct {
 	Input
 	*report
+	// outline says that a key that is misspelt is taken for what it was likely meant to be.
+	outline bool
+}
+
+func newLoader(in Input) *loader {
+	l := &loader{Input: in, report: newReport(in.Path)}
+	if l.ReadFile == nil {
+		l.ReadFile = os.ReadFile
+	}
+	if l.ReadDir == nil {
+		l.ReadDir = os.ReadDir
+	}
+	return l
 }
 
 func (l *loader) load() *Config {
@@ -69,9 +74,6 @@ func (l *loader) load() *Config {
 	}
 	if c.MappingsDir != "" {
 		c.MappingsDir = l.besideFile("mappings_dir", c.MappingsDir)
-	}
-	if l.Outline {
-		return c
 	}
 	l.resolve(reflect.ValueOf(c).Elem(), "")
 	l.check(c)
@@ -90,7 +92,7 @@ func (l *loader) readConfig(envNames map[string]bool) (map[string]any, bool) {
 	if !ok || node == nil {
 		return nil, ok
 	}
-	w := &walker{report: l.report, envNames: envNames}
+	w := &walker{report: l.report, envNames: envNames, outline: l.outline}
 	tree, ok := w.value(node, field{typ: reflect.TypeFor[Config]()}, "", false)
 	delete(l.places, "")
 	layer, _ := tree.(map[string]any)

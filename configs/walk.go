@@ -25,6 +25,8 @@ type walker struct {
 	*report
 	// envNames are the variables that secrets are read from.
 	envNames map[string]bool
+	// outline has a key that is misspelt taken for the one that was likely meant.
+	outline bool
 	// inside are the nodes that the walk is in, and nodes counts all that it has been in.
 	inside []*yaml.Node
 	nodes  int
@@ -104,8 +106,11 @@ func (w *walker) structure(n *yaml.Node, t reflect.Type, path string, inList boo
 	for key, pair := range w.pairs(n, path) {
 		i := slices.Index(known, key)
 		if i < 0 {
-			w.unknown(pair.key, key, path, known, later)
-			continue
+			meant := w.unknown(pair.key, key, path, known, later)
+			if _, there := tree[meant]; !w.outline || meant == "" || there {
+				continue
+			}
+			key, i = meant, slices.Index(known, meant)
 		}
 		if v, ok := w.value(pair.value, fields[i], child(path, key), inList); ok {
 			tree[key] = v
@@ -115,18 +120,19 @@ func (w *walker) structure(n *yaml.Node, t reflect.Type, path string, inList boo
 }
 
 // unknown reports a key that isn't known. The key that was likely meant counts as said, so that nobody is told that it is
-// missing.
-func (w *walker) unknown(n *yaml.Node, key, path string, known, later []string) {
+// missing; it is given, "" if there is none.
+func (w *walker) unknown(n *yaml.Node, key, path string, known, later []string) (meant string) {
 	at := place{w.whole.file, n.Line, n.Column}
 	if slices.Contains(later, key) {
 		w.wrong[child(path, key)] = true
 		w.add(at, child(path, key), false, "not supported by this version")
-		return
+		return ""
 	}
-	if near := source.Nearest(key, known); near != "" {
-		w.wrong[child(path, near)] = true
+	if meant = source.Nearest(key, known); meant != "" {
+		w.wrong[child(path, meant)] = true
 	}
 	w.add(at, child(path, key), false, fmt.Sprintf("unknown key%s", source.Suggest(key, append(known, later...))))
+	return meant
 }
 
 // list reads a list. Its items keep their places: an item that can't be used stays as an empty one.

@@ -63,7 +63,7 @@ func (m *Mapping) Begun(p Progress) bool {
 // unwanted says why a call that was not logged yet isn't going to be, "" if it is.
 func (m *Mapping) unwanted(c Call, in *scope) (string, error) {
 	if m.skipOlderThan > 0 && c.Age > m.skipOlderThan {
-		return fmt.Sprintf("the call ended longer ago than skip_older_than allows (%s)", m.skipOlderThan), nil
+		return fmt.Sprintf("the call ended longer ago than skip_older_than allows (%s)", InWords(m.skipOlderThan)), nil
 	}
 	for _, when := range m.when {
 		holds, err := when.condition(in)

@@ -1,7 +1,9 @@
 package mappings
 
 import (
+	"strconv"
 	"strings"
+	"time"
 
 	yaml "go.yaml.in/yaml/v4"
 
@@ -135,7 +137,16 @@ func (r Repeat) inWords() string {
 	case r.Within == 0:
 		return "never"
 	}
-	words := r.Within.String()
+	return InWords(r.Within)
+}
+
+// InWords writes a duration as people do: 90d, 24h, 30m.
+func InWords(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d >= 2*day && d%day == 0 {
+		return strconv.Itoa(int(d/day)) + "d"
+	}
+	words := d.String()
 	for _, zero := range []string{"m0s", "h0m"} {
 		if strings.HasSuffix(words, zero) {
 			words = words[:len(words)-len("0s")]

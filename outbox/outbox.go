@@ -106,6 +106,10 @@ type Store interface {
 	// more to do. Call it again then; nothing is lost if a process ends between.
 	Expire(ctx context.Context, before Day, limit int) (Expired, error)
 
+	// Dropped gives the newest day that Expire has dropped so far, false if there is none: what isn't found may have been kept
+	// of it or of a day before.
+	Dropped(ctx context.Context) (newest Day, ok bool, err error)
+
 	// Close waits for what is under way and closes the store.
 	Close() error
 }

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"wrapup/configs"
@@ -42,33 +41,41 @@ type asked interface {
 
 // ask asks the running daemon; where none runs it reads the store.
 func (a *app) ask(ctx context.Context, question func(context.Context, asked) error) error {
-	cfg, err := a.loadToAsk()
+	o := a.outline()
+	err := a.reach(ctx, o, func(ctx context.Context, client *admin.Client) error { return question(ctx, client) })
+	var nobody unreached
+	if !errors.As(err, &nobody) {
+		return err
+	}
+	store, err := openToRead(o, nobody)
 	if err != nil {
+		a.report(o)
 		return err
 	}
-	client := admin.NewClient(cfg.Admin.Socket)
-	defer client.Close()
-	err = question(ctx, client)
-	if !nobodyAnswers(err) {
-		return err
-	}
-	path := filepath.Join(cfg.DataDir, storeFile)
-	store, err := bolt.Open(path, bolt.Options{ReadOnly: true, Logger: slog.New(slog.DiscardHandler)})
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("no daemon answers at %s, and there is no store at %s", cfg.Admin.Socket, path)
-	case errors.Is(err, outbox.ErrLocked):
-		return fmt.Errorf("a daemon runs on the data in %s, but none answers at %s: is admin.socket the one it uses?", cfg.DataDir, cfg.Admin.Socket)
-	case err != nil:
-		return err
-	}
+	a.warnOf(o)
 	kept := intake.NewQuarantine(intake.QuarantineOptions{})
 	if err := restoreQuarantine(ctx, store, kept); err != nil {
 		return errors.Join(err, store.Close())
 	}
-	s := source(store, stopped{store}, cfg, nil)
+	s := source(store, stopped{store}, o.Config, nil)
 	s.Quarantine, s.Self = kept, selfOf(store)
 	return errors.Join(question(ctx, s), store.Close())
+}
+
+// openToRead opens the store where no daemon answers.
+func openToRead(o *configs.Outline, nobody unreached) (*bolt.Store, error) {
+	if !o.Known(configs.DataDir) {
+		return nil, fmt.Errorf("%w, and data_dir can't be read", nobody)
+	}
+	path := filepath.Join(o.Config.DataDir, storeFile)
+	store, err := bolt.Open(path, bolt.Options{ReadOnly: true, Logger: slog.New(slog.DiscardHandler)})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w, and there is no store at %s", nobody, path)
+	case errors.Is(err, outbox.ErrLocked):
+		return nil, fmt.Errorf("a daemon runs on the data in %s, but %w: is admin.socket the one it uses?", o.Config.DataDir, nobody)
+	}
+	return store, err
 }
 
 // operate has the running daemon change something. Nobody else may: the store is the daemon's.
@@ -78,20 +85,14 @@ func (a *app) operate(ctx context.Context, change func(context.Context, *admin.C
 
 // askDaemon asks the running daemon what nobody else knows; otherwise is what there is to say where none runs.
 func (a *app) askDaemon(ctx context.Context, change func(context.Context, *admin.Client) error, otherwise string) error {
-	cfg, err := a.loadToAsk()
-	if err != nil {
+	o := a.outline()
+	err := a.reach(ctx, o, change)
+	var nobody unreached
+	if !errors.As(err, &nobody) {
 		return err
 	}
-	client := admin.NewClient(cfg.Admin.Socket)
-	defer client.Close()
-	if err := change(ctx, client); !nobodyAnswers(err) {
-		return err
-	}
-	return fmt.Errorf("no daemon answers at %s: %s", cfg.Admin.Socket, otherwise)
-}
-
-func nobodyAnswers(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED)
+	a.report(o)
+	return fmt.Errorf("%w: %s", err, otherwise)
 }
 
 // source is where answers come from; lanes are nil where no daemon runs.

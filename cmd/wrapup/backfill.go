@@ -61,10 +61,14 @@ It has the daemon do it, or does it in the store where none runs: they are sent 
 			if dryRun || found.Calls == 0 {
 				return show(found, false)
 			}
-			if format != "json" {
-				if err := show(found, false); err != nil {
-					return err
-				}
+			switch {
+			case format != "json":
+				err = show(found, false)
+			case !yes: // whoever is asked has to know
+				err = printBackfill(a.err, order.To, found, false)
+			}
+			if err != nil {
+				return err
 			}
 			if !yes {
 				if err := a.agrees(c, "Send them?", "--yes"); err != nil {
@@ -73,8 +77,11 @@ It has the daemon do it, or does it in the store where none runs: they are sent 
 			}
 			order.Do = true
 			done, err := a.backfillAll(c.Context(), order, a.askToWrite)
+			if err != nil && done.Calls == 0 {
+				return err
+			}
 			if err != nil {
-				return fmt.Errorf("%w (%d calls are on their way; repeat it for the others)", err, done.Calls)
+				return fmt.Errorf("%w (on their way: %s; repeat it for the others)", err, amount(done.Calls, "call"))
 			}
 			return show(done, true)
 		},
@@ -104,7 +111,7 @@ func (a *app) backfillAll(ctx context.Context, o admin.BackfillOrder, ask func(c
 			all.Calls, all.Already, all.Erased = all.Calls+part.Calls, all.Already+part.Already, all.Erased+part.Erased
 			all.Unreadable, all.Read, all.Paused = all.Unreadable+part.Unreadable, all.Read+part.Read, part.Paused
 			if progress {
-				fmt.Fprintf(a.err, "\r%d of %d calls", all.Calls, all.Read)
+				fmt.Fprintf(a.err, "\r%d of %s", all.Calls, amount(all.Read, "call"))
 			}
 			if o.Calls.After = part.Next; part.Next == "" {
 				return nil
@@ -119,18 +126,20 @@ func (a *app) backfillAll(ctx context.Context, o admin.BackfillOrder, ask func(c
 
 // askToWrite has the running daemon change something; where none runs it is done in the store.
 func (a *app) askToWrite(ctx context.Context, change func(context.Context, asked) error) error {
-	cfg, err := a.loadToAsk()
-	if err != nil {
+	o := a.outline()
+	err := a.reach(ctx, o, func(ctx context.Context, client *admin.Client) error { return change(ctx, client) })
+	var nobody unreached
+	if !errors.As(err, &nobody) {
 		return err
 	}
-	client := admin.NewClient(cfg.Admin.Socket)
-	defer client.Close()
-	if err := change(ctx, client); !nobodyAnswers(err) {
-		return err
+	if o.Problems.Err() != nil {
+		a.report(o)
+		return fmt.Errorf("%w: a change in the store needs a configuration that is right", nobody)
 	}
+	cfg := o.Config
 	path := filepath.Join(cfg.DataDir, storeFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("no daemon answers at %s, and there is no store at %s", cfg.Admin.Socket, path)
+		return fmt.Errorf("%w, and there is no store at %s", nobody, path)
 	}
 	store, space, err := openStore(ctx, cfg, finish.NewSystemClock(), slog.New(slog.DiscardHandler), checkInChild, nil)
 	if err != nil {
@@ -146,7 +155,7 @@ func printBackfill(w io.Writer, to string, b *admin.Backfill, done bool) error {
 	if done {
 		what = "On their way to " + printable(to)
 	}
-	text := fmt.Sprintf("%s: %d calls", what, b.Calls)
+	text := fmt.Sprintf("%s: %s", what, amount(b.Calls, "call"))
 	if b.Calls > 0 {
 		text += fmt.Sprintf(", finished from %s to %s", shortTime(b.First), shortTime(b.Last))
 	}

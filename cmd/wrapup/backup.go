@@ -24,17 +24,17 @@ type backupDone struct {
 }
 
 func (a *app) backup() *cobra.Command {
-	format := output("text")
+	format, force := output("text"), false
 	c := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a copy of the store to a file, while the daemon runs",
 		Long: `Backup writes the store as it is at one moment: all that was accepted before is in it. The daemon goes on meanwhile.
-The file appears under its name once it is whole and on disk; one that is there is replaced. It is for its owner alone, for
-it holds what the store holds: numbers of customers, and tokens.
+The file appears under its name once it is whole and on disk; one that is there stays, unless --force has it
+replaced. It is for its owner alone, for it holds what the store holds: numbers of customers, and tokens.
 
 To restore it, stop the daemon, put the file in the place of data_dir/wrapup.db, and start. Every destination is then paused,
 because what was sent since the backup isn't known: look, then resume each with "wrapup destinations resume NAME".`,
-		Example: "  wrapup backup /backup/wrapup-$(date +%F).db\n  wrapup backup /backup/wrapup.db -o json",
+		Example: "  wrapup backup /backup/wrapup-$(date +%F).db\n  wrapup backup --force /backup/wrapup.db -o json",
 		Args:    args(1, "a file to write to"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.ask(c.Context(), func(ctx context.Context, s asked) error {
@@ -42,7 +42,7 @@ because what was sent since the backup isn't known: look, then resume each with 
 				if format == "text" {
 					progress = c.ErrOrStderr()
 				}
-				done, err := writeBackup(ctx, s, args[0], time.Now(), progress)
+				done, err := writeBackup(ctx, s, args[0], force, time.Now(), progress)
 				if err != nil {
 					return err
 				}
@@ -54,15 +54,29 @@ because what was sent since the backup isn't known: look, then resume each with 
 			})
 		},
 	}
+	c.Flags().BoolVar(&force, "force", false, "replace the file if it is there")
 	c.Flags().VarP(&format, "output", "o", "text or json")
 	return c
 }
 
+// free says that there is no file of that name: it may be the only backup there is, or the store itself.
+func free(file string) error {
+	if _, err := os.Lstat(file); err == nil {
+		return fmt.Errorf("%s is there already, and is left as it is: give another name, or --force to replace it", printable(file))
+	}
+	return nil
+}
+
 // writeBackup writes it beside its name and renames it once it is whole and durable.
-func writeBackup(ctx context.Context, s asked, file string, taken time.Time, progress io.Writer) (done backupDone, err error) {
+func writeBackup(ctx context.Context, s asked, file string, force bool, taken time.Time, progress io.Writer) (done backupDone, err error) {
 	file, err = filepath.Abs(file)
 	if err != nil {
 		return done, err
+	}
+	if !force {
+		if err := free(file); err != nil {
+			return done, err
+		}
 	}
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*") // 0600
 	if err != nil {
@@ -84,6 +98,11 @@ func writeBackup(ctx context.Context, s asked, file string, taken time.Time, pro
 	}
 	if err := bolt.MarkBackup(part, taken); err != nil { // synced with it
 		return done, err
+	}
+	if !force { // it took a while
+		if err := free(file); err != nil {
+			return done, err
+		}
 	}
 	if err := os.Rename(part, file); err != nil {
 		return done, err

@@ -13,6 +13,7 @@ import (
 
 	"wrapup/connector"
 	"wrapup/connector/admin"
+	"wrapup/connector/correlate"
 )
 
 // callFilters are the flags that narrow a list of calls.
@@ -40,6 +41,14 @@ func (f *callFilters) flagsUntil(c *cobra.Command, to string) {
 	_ = c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(names(admin.DeliveryStates()), cobra.ShellCompDirectiveNoFileComp))
 }
 
+// phoneFlag checks a number of which nobody knows yet which country's it is; "" is none.
+func phoneFlag(number string) error {
+	if _, ok := correlate.ParseNumber(number, &correlate.Settings{}); number != "" && !ok {
+		return usageError{fmt.Errorf("--phone %q is no phone number", number)}
+	}
+	return nil
+}
+
 func names[T ~string](list []T) []string {
 	out := make([]string, len(list))
 	for i := range list {
@@ -64,6 +73,9 @@ func (f *callFilters) parse() (q admin.CallQuery, err error) {
 			return q, usageError{fmt.Errorf("--state %s: expected one of %v", s, admin.DeliveryStates())}
 		}
 		q.States = append(q.States, connector.DeliveryState(s))
+	}
+	if err := phoneFlag(q.Phone); err != nil {
+		return q, err
 	}
 	for _, at := range []struct {
 		flag, text string

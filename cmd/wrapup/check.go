@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -49,6 +50,9 @@ has the store open: stop it first. It changes nothing; serve salvages a damaged 
 		RunE: func(c *cobra.Command, args []string) error {
 			if store {
 				return a.checkStore(c, args, quick, format)
+			}
+			if quick || c.Flags().Changed("output") {
+				return usageError{errors.New("--quick and --output go with --store")}
 			}
 			cfg, err := a.load()
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"wrapup/configs"
 	"wrapup/connector/salvage"
 	"wrapup/outbox"
 	"wrapup/outbox/bolt"
@@ -19,11 +20,13 @@ func (a *app) checkStore(c *cobra.Command, args []string, quick bool, format out
 	if len(args) == 1 {
 		path = args[0]
 	} else {
-		cfg, err := a.loadToAsk()
-		if err != nil {
-			return err
+		o := a.outline()
+		if !o.Known(configs.DataDir) {
+			a.report(o)
+			return errReported
 		}
-		path = filepath.Join(cfg.DataDir, storeFile)
+		a.warnOf(o)
+		path = filepath.Join(o.Config.DataDir, storeFile)
 	}
 	opts := bolt.CheckOptions{Meaning: salvage.Meaning{}}
 	if quick {

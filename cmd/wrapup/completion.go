@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -10,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"wrapup/configs"
 	"wrapup/connector"
 	"wrapup/mappings"
 )
@@ -104,37 +105,27 @@ func onlyFirst(f completer) completer {
 	}
 }
 
-// outline reads the configuration as far as it can be read, without a word about the rest. It is nil if it can't.
-func (a *app) outline() *configs.Config {
-	c, _ := configs.Load(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags, Outline: true})
-	return c
-}
-
 func (a *app) completeDestinations(*cobra.Command, []string, string) (list []string, _ cobra.ShellCompDirective) {
-	if c := a.outline(); c != nil {
-		for i := range c.Destinations {
-			list = append(list, c.Destinations[i].Name+"\t"+c.Destinations[i].Mapping)
-		}
+	c := a.outline().Config
+	for i := range c.Destinations {
+		list = append(list, c.Destinations[i].Name+"\t"+c.Destinations[i].Mapping)
 	}
 	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) completeQueues(*cobra.Command, []string, string) (list []string, _ cobra.ShellCompDirective) {
-	if c := a.outline(); c != nil {
-		for _, id := range slices.Sorted(maps.Keys(c.Queues)) {
-			if id != "default" {
-				list = append(list, id+"\t"+c.Queue(id).Name)
-			}
+	c := a.outline().Config
+	for _, id := range slices.Sorted(maps.Keys(c.Queues)) {
+		if id != "default" {
+			list = append(list, id+"\t"+c.Queue(id).Name)
 		}
 	}
 	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) completeSources(*cobra.Command, []string, string) (list []string, _ cobra.ShellCompDirective) {
-	if c := a.outline(); c != nil {
-		for _, s := range c.Sources {
-			list = append(list, s.Name)
-		}
+	for _, s := range a.outline().Config.Sources {
+		list = append(list, cmp.Or(s.Name, s.Kind))
 	}
 	return list, cobra.ShellCompDirectiveNoFileComp
 }
@@ -147,11 +138,10 @@ func (a *app) completeAgents(c *cobra.Command, _ []string, _ string) (list []str
 	}
 	ctx, cancel := context.WithTimeout(ctx, completionTime)
 	defer cancel()
-	if a.outline() == nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
+	quiet := *a
+	quiet.err = io.Discard
 	var agents []connector.AgentNow
-	_ = a.ask(ctx, func(ctx context.Context, s asked) (err error) { // nobody to ask is nothing to say
+	_ = quiet.ask(ctx, func(ctx context.Context, s asked) (err error) { // nobody to ask is nothing to say
 		agents, err = s.Agents(ctx)
 		return err
 	})

@@ -54,7 +54,7 @@ destinations:
 		{"destinations pause ", "crm desk", noFiles}, {"destinations resume crm ", "", noFiles},
 		{"calls --queue ", "104906 7", noFiles}, {"events --agent ", "agent-7", noFiles}, {"quarantine list --source ", "dialer", noFiles},
 		{"agents --state ", "ready on_call wrap_up offline", noFiles}, {"calls --outcome ", "connected abandoned unanswered busy no_answer rejected canceled failed unknown", noFiles},
-		{"calls --state ", "done waiting dead parked skipped dropped erased", noFiles}, {"queues -o ", "text json", noFiles}, {"export --format ", "csv jsonl", noFiles},
+		{"calls --state ", "done waiting dead parked skipped dropped erased", noFiles}, {"queues -o ", "text json", noFiles}, {"export --format ", "csv jsonl json", noFiles}, {"export -o ", "csv jsonl json", noFiles},
 		{"serve --log-level ", "debug info warn error", noFiles}, {"preview --mapping ", all, noFiles}, {"preview --mapping ./", "", someFiles},
 		{"mappings show ", all, noFiles}, {"mappings init ", strings.Join(mappings.Presets(), " "), noFiles}, {"preview --record ", "", someFiles},
 		{"backup ", "", someFiles}, {"mappings list --mappings-dir ", "", dirs}, {"erase --phone ", "", noFiles}, {"status ", "", noFiles},

@@ -257,7 +257,7 @@ func printShown(w io.Writer, s *admin.Story, inShort string) error {
 			line("progress", string(d.Progress))
 			for i, at := range d.Attempts {
 				if d.Dropped > 0 && i == connector.KeptFirst {
-					fmt.Fprintf(&b, "\n  … %d more attempts …\n", d.Dropped)
+					fmt.Fprintf(&b, "\n  … %s …\n", amount(d.Dropped, "more attempt"))
 				}
 				b.WriteString("\n")
 				printAttempt(&b, &at)

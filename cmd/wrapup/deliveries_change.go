@@ -214,7 +214,7 @@ func (d *changing) consent(list []admin.ListedDelivery) error {
 	if d.yes || len(d.uuids) > 0 && parked == 0 {
 		return nil
 	}
-	question, flags := fmt.Sprintf("%s %d deliveries?", d.verb, len(list)), "--yes"
+	question, flags := fmt.Sprintf("%s %s?", d.verb, amount(len(list), "delivery")), "--yes"
 	if parked > 0 {
 		question = fmt.Sprintf("%d of them may have been delivered, and may be logged twice. ", parked) + question
 		if len(d.uuids) > 0 {

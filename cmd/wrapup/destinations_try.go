@@ -109,15 +109,11 @@ func (t *trying) run(ctx context.Context, destination string) (*trial, error) {
 			return nil, err
 		}
 	}
-	cfg, err := t.loadToAsk()
-	if err != nil {
-		return nil, err
-	}
-	client := admin.NewClient(cfg.Admin.Socket)
-	defer client.Close()
 	order := admin.TestOrder{Destination: destination, Record: record, What: what, Create: t.create}
 	got := new(trial)
-	if err = client.TestDestination(ctx, order, got); nobodyAnswers(err) {
+	err = t.reach(ctx, t.outline(), func(ctx context.Context, client *admin.Client) error { return client.TestDestination(ctx, order, got) })
+	var nobody unreached
+	if errors.As(err, &nobody) {
 		return t.alone(ctx, order)
 	}
 	return got, err

@@ -44,6 +44,9 @@ What erase can't do:
 			if strings.TrimSpace(order.Phone) == "" {
 				return usageError{fmt.Errorf("%[1]s needs --phone (see %[1]s --help)", c.CommandPath())}
 			}
+			if err := phoneFlag(order.Phone); err != nil {
+				return err
+			}
 			return a.operate(c.Context(), func(ctx context.Context, client *admin.Client) error {
 				found, err := a.eraseAll(ctx, client, order)
 				if err != nil {
@@ -58,10 +61,14 @@ What erase can't do:
 				if dryRun || nothingTo(found) {
 					return show(found, false)
 				}
-				if format != "json" { // before anything is done: the ids are gone afterwards
-					if err := show(found, false); err != nil {
-						return err
-					}
+				switch { // before anything is done: the ids are gone afterwards
+				case format != "json":
+					err = show(found, false)
+				case !yes: // whoever is asked has to know
+					err = printErasure(a.err, found, false)
+				}
+				if err != nil {
+					return err
 				}
 				if !yes {
 					if err := a.agrees(c, "Erase it?", "--yes"); err != nil {
@@ -102,7 +109,7 @@ func (a *app) eraseAll(ctx context.Context, client *admin.Client, o admin.EraseO
 		all.Timelines, all.Already, all.Waiting, all.Read = all.Timelines+part.Timelines, all.Already+part.Already, all.Waiting+part.Waiting, all.Read+part.Read
 		all.Unreadable += part.Unreadable
 		if isTerminal(a.err) {
-			fmt.Fprintf(a.err, "\r%d calls read", all.Read)
+			fmt.Fprintf(a.err, "\r%s read", amount(all.Read, "call"))
 		}
 		if o.After = part.Next; o.After == "" {
 			break
@@ -123,13 +130,18 @@ func printErasure(w io.Writer, e *admin.Erasure, done bool) error {
 	if done {
 		verb = "Erased"
 	}
-	fmt.Fprintf(&b, "%s of %s: %d calls (%d deliveries of them wait), %d open calls, %d posts in quarantine, %d places in agents' timelines.\n",
-		verb, strings.Join(e.Numbers, " or "), len(e.Calls), e.Waiting, len(e.Open), len(e.Quarantined), e.Timelines)
+	wait := "wait"
+	if e.Waiting == 1 {
+		wait = "waits"
+	}
+	fmt.Fprintf(&b, "%s of %s: %s (%s of them %s), %s, %s in quarantine, %s in agents' timelines.\n",
+		verb, strings.Join(e.Numbers, " or "), amount(len(e.Calls), "call"), amount(e.Waiting, "delivery"), wait,
+		amount(len(e.Open), "open call"), amount(len(e.Quarantined), "post"), amount(e.Timelines, "place"))
 	if e.Already > 0 {
-		fmt.Fprintf(&b, "%d calls with it were erased before.\n", e.Already)
+		fmt.Fprintf(&b, "Erased before: %s with it.\n", amount(e.Already, "call"))
 	}
 	if e.Unreadable > 0 {
-		fmt.Fprintf(&b, "%d calls can't be read: whether they have it nobody knows.\n", e.Unreadable)
+		fmt.Fprintf(&b, "Unreadable: %s, of which nobody knows whether they have it.\n", amount(e.Unreadable, "call"))
 	}
 	if len(e.Left) > 0 {
 		b.WriteString("wrapup can't erase what the destinations have. Erase it there:\n")

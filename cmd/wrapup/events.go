@@ -45,6 +45,9 @@ says when it is gone, and goes on when it is back. Times are in UTC, by wrapup's
 			if q.Last < 0 || q.Last > mostEvents {
 				return usageError{fmt.Errorf("--last %d: expected 0 to %d", q.Last, mostEvents)}
 			}
+			if err := phoneFlag(q.Phone); err != nil {
+				return err
+			}
 			return a.watchEvents(c.Context(), q, &eventPrinter{out: c.OutOrStdout(), err: a.err, json: format == "json"})
 		},
 	}
@@ -64,12 +67,14 @@ const mostEvents = 1000
 
 // watchEvents shows events; those that follow are followed from one daemon to the next.
 func (a *app) watchEvents(ctx context.Context, q admin.EventQuery, p *eventPrinter) error {
-	cfg, err := a.loadToAsk()
+	o := a.outline()
+	client, err := a.client(o)
 	if err != nil {
+		a.report(o)
 		return err
 	}
-	client := admin.NewClient(cfg.Admin.Socket)
 	defer client.Close()
+	a.warnOf(o)
 	gone := false
 	for {
 		err := client.Events(ctx, q, func(l admin.EventLine) error {
@@ -86,21 +91,22 @@ func (a *app) watchEvents(ctx context.Context, q admin.EventQuery, p *eventPrint
 			return p.print(l)
 		})
 		var refused admin.RefusedError
+		var bad admin.BadRequest
 		switch {
 		case ctx.Err() != nil: // a person has seen enough
 			return nil
-		case errors.As(err, &refused), p.failed != nil:
+		case errors.As(err, &refused), errors.As(err, &bad), p.failed != nil:
 			return err
 		case !q.Follow && errors.Is(err, io.EOF):
 			return p.end()
 		case !q.Follow && nobodyAnswers(err):
-			return fmt.Errorf("no daemon answers at %s, and nobody else knows what came last: see wrapup why and wrapup calls", cfg.Admin.Socket)
+			return fmt.Errorf("no daemon answers at %s, and nobody else knows what came last: see wrapup why and wrapup calls", o.Config.Admin.Socket)
 		case !q.Follow:
 			return err
 		}
 		if !gone {
 			gone = true
-			p.say(fmt.Sprintf("No daemon answers at %s: waiting until one does.", cfg.Admin.Socket))
+			p.say(fmt.Sprintf("No daemon answers at %s: waiting until one does.", o.Config.Admin.Socket))
 		}
 		select {
 		case <-time.After(eventsAgain):

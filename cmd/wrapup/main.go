@@ -11,6 +11,7 @@ import (
 	"syscall"
 	_ "time/tzdata" // mappings name time zones, also on machines that have none
 
+	"wrapup/connector/admin"
 	problem "wrapup/mappings/source"
 )
 
@@ -46,12 +47,16 @@ var errReported = errors.New("reported")
 // errUntested says that what was asked for could not be tried, which has been printed already.
 var errUntested = fmt.Errorf("%w: untested", errReported)
 
+// errMisused says that the command line is wrong, which has been printed already.
+var errMisused = fmt.Errorf("%w: wrong command line", errReported)
+
 // usageError is a command line that can't be meant.
 type usageError struct{ error }
 
 func exitCode(err error) int {
 	var usage usageError
-	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") { // cobra has no type for it
+	var bad admin.BadRequest
+	if errors.As(err, &usage) || errors.As(err, &bad) || errors.Is(err, errMisused) || strings.HasPrefix(err.Error(), "unknown command") { // cobra has no type for it
 		return exitUsage
 	}
 	if errors.Is(err, errUntested) {

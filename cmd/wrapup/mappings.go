@@ -21,8 +21,6 @@ const (
 	mappingSuffix = ".yaml"
 	// builtIn is the mapping that posts the record as it is.
 	builtIn = "record"
-	// defaultMappings is where mappings are if no configuration says otherwise.
-	defaultMappings = "/etc/wrapup/mappings"
 )
 
 func (a *app) mappings() *cobra.Command {
@@ -138,15 +136,16 @@ func (a *app) library(dir string) (*library, error) {
 
 // mappingsDir is the folder that the configuration names.
 func (a *app) mappingsDir() string {
-	c, problems := configs.Load(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags, Outline: true})
-	if c != nil {
-		return c.MappingsDir
+	o := a.outline()
+	switch _, err := os.Stat(a.config); {
+	case err != nil: // it needs none
+	case o.Known(configs.MappingsDir):
+		a.warnOf(o)
+	default:
+		a.report(o)
+		fmt.Fprintf(a.err, "mappings_dir can't be read, so mappings are looked for in %s (--mappings-dir names another folder).\n", o.Config.MappingsDir)
 	}
-	dir := a.env("WRAPUP_MAPPINGS_DIR", defaultMappings)
-	if _, err := os.Stat(a.config); err == nil {
-		fmt.Fprintf(a.err, "%s\nThe configuration can't be read, so mappings are looked for in %s (--mappings-dir names another folder).\n", problems, dir)
-	}
-	return dir
+	return o.Config.MappingsDir
 }
 
 // foundMapping is a mapping's text and where it comes from.

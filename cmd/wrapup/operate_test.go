@@ -215,7 +215,7 @@ func TestParkedNeedsAWord(t *testing.T) {
 	s.start()
 	s.accepted(unanswered("a")...)
 	s.eventually("the delivery to be parked", func() bool { return len(s.listed("--state", "parked")) == 1 })
-	assert.Contains(t, s.fails("deliveries", "retry", "a"), "1 of them may have been delivered, and may be logged twice. retry 1 deliveries? "+
+	assert.Contains(t, s.fails("deliveries", "retry", "a"), "1 of them may have been delivered, and may be logged twice. retry 1 delivery? "+
 		"Nobody can be asked here: --parked-too is the answer; nothing was changed")
 	assert.Len(t, sink.requests(), 1)
 	s.succeeds("deliveries", "retry", "a", "--parked-too")

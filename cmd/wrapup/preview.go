@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -133,10 +134,17 @@ func (p previewing) usage() error {
 		return errors.New("preview takes either --mapping or --destination (see wrapup preview --help)")
 	case p.record != "" && p.call != "":
 		return errors.New("preview takes either --record or --call")
+	case p.url != "" && !isAddress(p.url):
+		return errors.New("--url: expected https:// (or http://) and a host")
 	case p.destination != "" && (p.url != "" || len(p.params) > 0 || p.dir != ""):
 		return errors.New("--url, --param and --mappings-dir go with --mapping: a destination has its own")
 	}
 	return nil
+}
+
+func isAddress(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }
 
 // bound is a mapping that is ready to be previewed.

@@ -82,7 +82,7 @@ func (a *app) previewAgainst(c *cobra.Command, p previewing, asJSON bool) error 
 	for i := range list {
 		for n := range calls {
 			if isTerminal(a.err) {
-				fmt.Fprintf(a.err, "\r%s: %d of %d calls", list[i].Destination, n+1, len(calls))
+				fmt.Fprintf(a.err, "\r%s: %d of %s", list[i].Destination, n+1, amount(len(calls), "call"))
 			}
 			list[i].compare(p, &calls[n], answers)
 		}
@@ -372,7 +372,7 @@ const shownCalls = 10
 
 func printComparisons(w io.Writer, list []comparison, untouched []string, calls int) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "The last %d calls, by the running mapping and by the edited one. Nothing is sent.\n", calls)
+	fmt.Fprintf(&b, "The last %s, by the running mapping and by the edited one. Nothing is sent.\n", amount(calls, "call"))
 	for i := range list {
 		c := &list[i]
 		fmt.Fprintf(&b, "%s, %s -> %s: %s\n", printable(c.Destination), printable(c.Running), printable(c.Edited), c.sum())
@@ -394,7 +394,7 @@ func printComparisons(w io.Writer, list []comparison, untouched []string, calls 
 			}
 		}
 		if left < 0 {
-			fmt.Fprintf(&b, "\n%s: %d more calls change (-o json has all)\n", printable(list[i].Destination), -left)
+			fmt.Fprintf(&b, "\n%s: changed too: %s (-o json has all)\n", printable(list[i].Destination), amount(-left, "more call"))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

@@ -143,8 +143,8 @@ func printQuarantine(w io.Writer, page *connector.QuarantinePage) error {
 	const mib = 1 << 20
 	fmt.Fprintf(w, "%d kept, %.1f of %.0f MiB.\n", page.Kept, float64(page.Bytes)/mib, float64(page.Room)/mib)
 	if page.Refused > 0 {
-		fmt.Fprintf(w, "It is or was full: %d posts were not kept since the daemon was started, the last one at %s UTC.\n",
-			page.Refused, shortTime(page.LastRefused))
+		fmt.Fprintf(w, "It is or was full: not kept since the daemon was started: %s, the last one at %s UTC.\n",
+			amount(page.Refused, "post"), shortTime(page.LastRefused))
 	}
 	return nil
 }
@@ -285,7 +285,7 @@ func (d *quarantineChange) run(c *cobra.Command, ids []string) error {
 			return err
 		}
 		if len(ids) == 0 && !d.yes {
-			if err := d.agrees(c, fmt.Sprintf("%s %d posts?", d.verb, len(found)), "--yes"); err != nil {
+			if err := d.agrees(c, fmt.Sprintf("%s %s?", d.verb, amount(len(found), "post")), "--yes"); err != nil {
 				return err
 			}
 		}

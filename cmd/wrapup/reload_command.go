@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"wrapup/configs"
 	"wrapup/connector"
-	"wrapup/connector/admin"
 )
 
 func (a *app) reload() *cobra.Command {
@@ -52,36 +49,21 @@ wrapup deliveries drop.`,
 	return c
 }
 
-// askReload has the daemon reload. Where the file is so wrong that it doesn't even say how to reach the daemon, the daemon
-// would refuse it: that is the answer then, unless it is known by other means.
+// askReload has the daemon reload. However wrong the file is, the daemon has to say so: its log, its metrics and its status then
+// tell of a reload that was refused.
 func (a *app) askReload(ctx context.Context) (r *connector.Reload, err error) {
-	cfg, problems := configs.Load(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags, Outline: true})
-	socket := a.env("WRAPUP_ADMIN_SOCKET", "")
-	switch {
-	case cfg != nil:
-		socket = cfg.Admin.Socket
-	case socket == "" && a.config == defaultConfig:
-		socket = defaultSocket
-	}
-	if socket != "" {
-		client := admin.NewClient(socket)
+	o := a.outline()
+	client, err := a.client(o)
+	if err == nil {
 		defer client.Close()
 		if r, err = client.Reload(ctx); !nobodyAnswers(err) {
 			return r, err
 		}
+		err = unreached{"no daemon answers at " + o.Config.Admin.Socket}
 	}
-	if cfg != nil {
-		return nil, fmt.Errorf("no daemon answers at %s: the configuration is read at its start (wrapup serve)", socket)
-	}
-	r = &connector.Reload{At: connector.TimeOf(time.Now())}
-	for _, p := range problems {
-		r.Problems = append(r.Problems, p.Detailed())
-	}
-	return r, nil
+	a.report(o)
+	return nil, fmt.Errorf("%w: the configuration is read at its start (wrapup serve)", err)
 }
-
-// defaultSocket is admin.socket where the configuration says nothing.
-const defaultSocket = "/run/wrapup/admin.sock"
 
 func (a *app) printReload(w io.Writer, r *connector.Reload) error {
 	for _, p := range append(r.Warnings, r.Problems...) {

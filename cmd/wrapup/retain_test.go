@@ -1,8 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,4 +118,37 @@ func TestRetention(t *testing.T) {
 	story, err = s.Story(t.Context(), "old")
 	require.NoError(t, err)
 	assert.Len(t, story.Calls, 1)
+}
+
+// Of what isn't found it is said that it may have been dropped, once anything was.
+func TestWhyOfWhatWasDropped(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, config("http://127.0.0.1:1/"))
+	require.NoError(t, os.MkdirAll(filepath.Join(s.dir, "data"), 0o700))
+	today := outbox.DayOf(time.Now())
+	change := func(f func(*bolt.Store)) {
+		store, err := bolt.Open(filepath.Join(s.dir, "data", storeFile), bolt.Options{})
+		require.NoError(t, err)
+		f(store)
+		require.NoError(t, store.Close())
+	}
+	change(func(store *bolt.Store) {
+		finished(t, store, "ancient", today-91, connector.Delivery{State: connector.DeliveryDone, Done: 1})
+		finished(t, store, "fresh", today-2, connector.Delivery{State: connector.DeliveryDone, Done: 1})
+	})
+	assert.Equal(t, "No event of a call nobody has come.\n", s.fails("why", "nobody"))
+	change(func(store *bolt.Store) {
+		e, err := store.Expire(t.Context(), today-90, 100)
+		require.NoError(t, err)
+		require.Len(t, e.Days, 1)
+	})
+	want := "Nothing is known of ancient: no event of it came since " + (today - 90).String() + "; calls that were finished before were dropped for their age (retention.calls)."
+	assert.Equal(t, want+"\n", s.fails("why", "ancient"))
+	assert.Contains(t, s.succeeds("why", "fresh"), "The call is finished")
+	s.start()
+	out := s.fails("why", "ancient")
+	assert.True(t, strings.HasPrefix(out, want+" Nothing was heard of the dialer since"), out)
+	var story struct{ Heard admin.Heard }
+	require.NoError(t, json.Unmarshal([]byte(s.fails("why", "+62 812 999", "-o", "json")), &story))
+	assert.Equal(t, (today - 90).String(), story.Heard.KeptSince)
 }

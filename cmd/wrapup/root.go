@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -44,7 +45,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
   wrapup reload                    have the daemon read its configuration again
   wrapup status                    how is all of it doing, and does anything need a person?
   wrapup why UUID|PHONE|CRM-ID     what became of this call?
-  wrapup calls, wrapup export      which calls were there? (by number, agent, queue, outcome, time; as CSV or JSON lines)
+  wrapup calls, wrapup export      which calls were there? (by number, agent, queue, outcome, time; as CSV or JSON)
   wrapup backfill --to DESTINATION send stored calls of a time range to a destination
   wrapup erase --phone NUMBER      take a number out of all that is kept
   wrapup deliveries list           what is waiting, dead, or parked? (and show, retry, drop)
@@ -68,6 +69,12 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
 	root.PersistentFlags().StringVar(&a.config, "config", a.env("WRAPUP_CONFIG", defaultConfig), "the configuration `file`")
 	root.AddCommand(a.serve(), a.reload(), a.demo(), a.check(), a.status(), a.why(), a.calls(), a.export(), a.backfill(), a.erase(), a.deliveries(), a.destinations(), a.audit(), a.backup(), a.quarantine(), a.sources(), a.events(), a.agents(), a.queues(), a.simulate(), a.mappings(), a.preview(), a.bench(), a.initialize(), a.man(), a.version())
 	a.complete(root)
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = nil, group(c.Use, c.Short).RunE
+		}
+	}
 	return root
 }
 
@@ -83,24 +90,16 @@ func (a *app) env(name, fallback string) string {
 
 // load reads the configuration and prints all that is wrong with it or doubtful.
 func (a *app) load() (*configs.Config, error) {
-	return a.read(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags})
-}
-
-// loadToAsk reads as much of the configuration as it takes to find the daemon and its store: no secrets and no mappings,
-// which whoever asks may not be allowed to read.
-func (a *app) loadToAsk() (*configs.Config, error) {
-	return a.read(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags, Outline: true})
-}
-
-func (a *app) read(in configs.Input) (*configs.Config, error) {
-	c, problems := configs.Load(in)
+	c, problems := configs.Load(configs.Input{Path: a.config, Environ: a.environ, Flags: a.flags})
+	failed := errReported
 	for _, p := range problems {
-		if !in.Outline || !p.Warning {
-			fmt.Fprintln(a.err, p.Detailed())
+		fmt.Fprintln(a.err, p.Detailed())
+		if !p.Warning && strings.HasPrefix(p.File, "flag ") {
+			failed = errMisused
 		}
 	}
 	if c == nil {
-		return nil, errReported
+		return nil, failed
 	}
 	return c, nil
 }

@@ -44,15 +44,13 @@ the report on a damaged store beside it, no daemon.`,
 		Example: "  wrapup status\n  wrapup status --show-secrets\n  wrapup status -o json | jq .attention",
 		Args:    args(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
-			var cfg *configs.Config
-			var err error
+			o := a.outline()
+			cfg := o.Config
 			if secrets {
-				cfg, err = a.load()
-			} else {
-				cfg, err = a.loadToAsk()
-			}
-			if err != nil {
-				return err
+				var err error
+				if cfg, err = a.load(); err != nil {
+					return err
+				}
 			}
 			var s *admin.Status
 			if err := a.ask(c.Context(), func(ctx context.Context, from asked) (err error) {
@@ -66,7 +64,10 @@ the report on a damaged store beside it, no daemon.`,
 			if err != nil {
 				host = "HOST"
 			}
-			calls := callbacks(cfg, host, secrets)
+			var calls []callback // of a file that is wrong, who knows whether they are right
+			if o.Problems.Err() == nil {
+				calls = callbacks(cfg, host, secrets)
+			}
 			if format == "json" {
 				err = printJSON(c.OutOrStdout(), struct {
 					*admin.Status
@@ -230,7 +231,7 @@ func since(now time.Time, t connector.Time) string {
 func ago(now time.Time, t connector.Time) string {
 	d := max(0, now.Sub(t.Time())).Round(time.Second)
 	if d >= 48*time.Hour {
-		return fmt.Sprintf("%d days", int(d.Hours()/24))
+		return amount(int(d.Hours()/24), "day")
 	}
 	return d.String()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -17,7 +18,7 @@ import (
 
 func (a *app) why() *cobra.Command {
 	format := output("text")
-	var as string
+	var q admin.WhyQuery
 	c := &cobra.Command{
 		Use:   "why UUID | PHONE | CRM-ID",
 		Short: "Explain what became of a call",
@@ -27,17 +28,30 @@ never asks a CRM. The first line is the answer. It exits with 1 if nothing is kn
 
 A call is named by its uuid or the beginning of it, by the customer's phone number in any format (of several calls the
 newest is told and the others are listed), or by an id that the CRM gave: of the log entry, or of the contact that it was
-linked to, as far as the mapping saved it. --as says which of them is meant where more than one fits.`,
+linked to, as far as the mapping saved it. --as says which of them is meant where more than one fits.
+
+The dialer may use a uuid again, for a redial. Then the answer is about the newest of its calls, unless something else was
+asked for: by a number or an id that only an earlier one has, or by --attempt. All of them are told below.`,
 		Example: `  wrapup why 5c6f5869-752d-46fd-8ac0-797f83222279
   wrapup why 5c6f
   wrapup why 0812-345-613
   wrapup why "+62 812 345613"
   wrapup why 4831920 --as id
+  wrapup why 5c6f --attempt 1
   wrapup why 5c6f -o json | jq .calls[].deliveries[].state`,
 		Args: args(1, "the call's uuid, a phone number, or an id of the CRM"),
 		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case strings.TrimSpace(args[0]) == "":
+				return usageError{errors.New("which call? Give a uuid, a phone number, or an id of the CRM")}
+			case q.As != "" && !slices.Contains(namedBy(), q.As):
+				return usageError{fmt.Errorf("--as %s: expected one of %v", q.As, namedBy())}
+			case c.Flags().Changed("attempt") && q.Attempt < 1:
+				return usageError{fmt.Errorf("--attempt %d: they are counted from 1", q.Attempt)}
+			}
 			return a.ask(c.Context(), func(ctx context.Context, s asked) error {
-				story, err := s.Why(ctx, admin.WhyQuery{Of: args[0], As: as})
+				q.Of = args[0]
+				story, err := s.Why(ctx, q)
 				if err != nil {
 					return err
 				}
@@ -57,11 +71,15 @@ linked to, as far as the mapping saved it. --as says which of them is meant wher
 		},
 	}
 	c.Flags().VarP(&format, "output", "o", "text or json")
-	c.Flags().StringVar(&as, "as", "", "what names the call: `uuid`, phone or id")
-	_ = c.RegisterFlagCompletionFunc("as", cobra.FixedCompletions([]string{admin.AsUUID, admin.AsPhone, admin.AsSaved}, cobra.ShellCompDirectiveNoFileComp))
+	c.Flags().StringVar(&q.As, "as", "", "what names the call: `uuid`, phone or id")
+	c.Flags().IntVar(&q.Attempt, "attempt", 0, "of several calls under one uuid the `n`-th, from 1")
+	_ = c.RegisterFlagCompletionFunc("as", cobra.FixedCompletions(namedBy(), cobra.ShellCompDirectiveNoFileComp))
 	c.ValidArgsFunction = cobra.NoFileCompletions
 	return c
 }
+
+// namedBy is what a call is named by.
+func namedBy() []string { return []string{admin.AsUUID, admin.AsPhone, admin.AsSaved} }
 
 // printStory writes a story for people.
 func printStory(w io.Writer, s *admin.Story) error {
@@ -164,7 +182,39 @@ func plainAnswer(s *admin.Story) string {
 		}
 		return unknownAnswer(s)
 	}
+	if s.Open != nil && (s.About == "" || s.About == s.Open.Record.CallID) {
+		return ofSeveral(s, s.Open.Record.Attempt, openAnswer(s))
+	}
 	c := &s.Calls[len(s.Calls)-1]
+	for i := range s.Calls {
+		if s.Calls[i].CallID == s.About {
+			c = &s.Calls[i]
+		}
+	}
+	return ofSeveral(s, c.Record().Attempt, finishedAnswer(c))
+}
+
+// ofSeveral says which of several calls under one uuid the line is about.
+func ofSeveral(s *admin.Story, attempt int, line string) string {
+	var others []string
+	for i := range s.Calls {
+		if n := s.Calls[i].Record().Attempt; n != attempt {
+			others = append(others, fmt.Sprint(n))
+		}
+	}
+	if s.Open != nil && s.Open.Record.Attempt != attempt {
+		others = append(others, fmt.Sprint(s.Open.Record.Attempt))
+	}
+	switch {
+	case len(others) == 0:
+		return line
+	case s.About != "":
+		return fmt.Sprintf("Attempt %d of %d under the uuid %s: %s", attempt, len(others)+1, s.UUID, line)
+	}
+	return fmt.Sprintf("Of %d calls under this uuid, the newest: %s Earlier: wrapup why %s --attempt %s.", len(others)+1, line, s.UUID, strings.Join(others, " or "))
+}
+
+func finishedAnswer(c *admin.FinishedCall) string {
 	if c.Erased != nil {
 		return "The call was erased by a person at " + shortTime(c.Erased.At) + " UTC: only its tombstone is left."
 	}
@@ -202,6 +252,9 @@ func unknownAnswer(s *admin.Story) string {
 	if s.Heard == nil {
 		return line
 	}
+	if since := s.Heard.KeptSince; since != "" {
+		line = fmt.Sprintf("Nothing is known of %s: no event of it came since %s; calls that were finished before were dropped for their age (retention.calls).", s.UUID, since)
+	}
 	if n := len(s.Heard.Quarantined); n > 0 {
 		q := &s.Heard.Quarantined[0]
 		line = fmt.Sprintf("A post that names %s was not understood, and is in quarantine since %s UTC (%s)", s.UUID, shortTime(q.First), q.ID)
@@ -238,7 +291,7 @@ func printHeard(b *strings.Builder, s *admin.Story) {
 	}
 	for i := range s.Heard.Feeds {
 		f := &s.Heard.Feeds[i]
-		fmt.Fprintf(b, "  source %s: %d posts, last %s, %d not understood, %d lost\n", printable(f.Source), f.Posts, shortTime(f.Last), f.NotUnderstood, f.Lost)
+		fmt.Fprintf(b, "  source %s: %s, last %s, %d not understood, %d lost\n", printable(f.Source), amount(f.Posts, "post"), shortTime(f.Last), f.NotUnderstood, f.Lost)
 	}
 	for i := range s.Heard.Refused {
 		r := &s.Heard.Refused[i]
@@ -377,7 +430,7 @@ func printDelivery(b *strings.Builder, d *admin.NamedDelivery) {
 	}
 	for i, at := range d.Attempts {
 		if d.Dropped > 0 && i == connector.KeptFirst {
-			fmt.Fprintf(b, "    … %d more attempts …\n", d.Dropped)
+			fmt.Fprintf(b, "    … %s …\n", amount(d.Dropped, "more attempt"))
 		}
 		status := "no answer"
 		if at.Status != 0 {

@@ -219,7 +219,7 @@ func TestWhyFindsCalls(t *testing.T) {
 	assert.Contains(t, s.fails("why", "aaaa"), "Several calls' uuids begin with aaaa")
 	assert.Contains(t, s.fails("why", "8110000001", "--as", "id"), "No event of a call 8110000001 has come.")
 	out, code := s.run("why", "x", "--as", "name")
-	assert.Equal(t, 1, code, out)
+	assert.Equal(t, 2, code, out)
 }
 
 func (s *site) calls(args ...string) (ids []string) {
@@ -278,6 +278,12 @@ func TestCallsAndExport(t *testing.T) {
 		out = s.succeeds("export", "--format", "jsonl", "--outcome", "connected")
 		require.NoError(t, json.Unmarshal([]byte(out), &r), out)
 		assert.Equal(t, "three", r.CallID)
+		assert.Equal(t, out, s.succeeds("export", "-o", "jsonl", "--outcome", "connected"))
+		var all []connector.Record
+		require.NoError(t, json.Unmarshal([]byte(s.succeeds("export", "-o", "json")), &all))
+		require.Len(t, all, 3)
+		assert.Equal(t, r, all[2])
+		assert.Equal(t, "[]\n", s.succeeds("export", "-o", "json", "--queue", "none"))
 		if running {
 			require.Zero(t, s.terminate())
 		}
@@ -285,4 +291,47 @@ func TestCallsAndExport(t *testing.T) {
 	assert.Equal(t, []string{"open"}, s.calls("--open"))
 	out, code := s.run("calls", "--outcome", "happy")
 	assert.Equal(t, 2, code, out)
+}
+
+// redialled gives the events of a call that began so long ago, for a uuid that is used several times.
+func redialled(uuid, phone string, ago time.Duration) []string {
+	at := time.Now().Add(-ago).Unix()
+	event := `{"type":2,"state":%d,"callid":"104906","uuid":"%s","callphone":"%s","time":"%d","info":"x"}`
+	return []string{fmt.Sprintf(event, 1, uuid, phone, at), fmt.Sprintf(event, 4, uuid, phone, at+20)}
+}
+
+// Of several calls under one uuid the first line is about the one that was asked for, else about the newest.
+func TestWhyOfARedial(t *testing.T) {
+	t.Parallel()
+	s := whySite(t)
+	s.accepted(redialled("again-1", "8110000001", 30*time.Minute)...)
+	first := s.firstLine("desk: delivered", "again-1")
+	assert.True(t, strings.HasPrefix(first, "The call is finished"), first)
+	s.accepted(redialled("again-1", "8110000011", 20*time.Minute)...)
+	line := s.firstLine("Of 2 calls under this uuid, the newest: The call is finished (unanswered). desk: delivered (contact contact-of-somebody-else", "again-1")
+	assert.True(t, strings.HasSuffix(line, "Earlier: wrapup why again-1 --attempt 1."), line)
+	entry := first[strings.Index(first, "entry entry-")+6:]
+	entry = entry[:strings.IndexByte(entry, ')')]
+	var story admin.Story
+	require.NoError(t, json.Unmarshal([]byte(s.succeeds("why", "again-1", "-o", "json")), &story))
+	require.Len(t, story.Calls, 2)
+	second := story.Calls[1].CallID
+	require.NotEqual(t, "again-1", second)
+
+	one, two := "Attempt 1 of 2 under the uuid again-1: The call is finished (unanswered). desk: delivered (", "Attempt 2 of 2 under the uuid again-1: The call is finished (unanswered). desk: delivered (contact contact-of-somebody-else"
+	for _, asked := range []struct{ want, by string }{
+		{one, "again-1 --attempt 1"}, {one, "agai --attempt 1"}, {one, "0811-0000-001"}, {one, entry},
+		{two, "again-1 --attempt 2"}, {two, second},
+	} {
+		s.firstLine(asked.want, strings.Fields(asked.by)...)
+	}
+	assert.Contains(t, s.fails("why", "again-1", "--attempt", "3"), "there is no attempt 3 of the call again-1, but 2 under its uuid")
+
+	// A third that is open.
+	s.accepted(redialled("again-1", "8110000003", 10*time.Second)[0])
+	line = s.firstLine("Of 3 calls under this uuid, the newest: The call is still open: ", "again-1")
+	assert.Contains(t, line, "Earlier: wrapup why again-1 --attempt 1 or 2.")
+	s.firstLine("The call with this number (again-1): Of 3 calls under this uuid, the newest: The call is still open: ", "0811-0000-003")
+	s.firstLine("Attempt 3 of 3 under the uuid again-1: The call is still open: ", "again-1", "--attempt", "3")
+	s.firstLine(strings.Replace(one, "1 of 2", "1 of 3", 1), entry)
 }

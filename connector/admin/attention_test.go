@@ -27,18 +27,19 @@ func TestAttention(t *testing.T) {
 		says string // "" is nothing
 	}{
 		{"all is well", feed(connector.FeedStatus{}), ""},
-		{"silence", feed(connector.FeedStatus{SilentSince: ago(20 * time.Minute)}), "source predictive: nothing has come for 20m0s"},
+		{"silence", feed(connector.FeedStatus{SilentSince: ago(20 * time.Minute)}), "source predictive: nothing has come for 20m, and"},
 		{"no agents", feed(connector.FeedStatus{Unpaired: []connector.Unpaired{{Kind: connector.KindJoined, By: connector.KindAnswered, N: 20, Since: ago(time.Hour)}}}),
 			"no agent has joined a call (1/3) since 08:00:00 UTC, while 20 times customers answered: does the dialer post all events of calls and agents to us? " +
 				"Every call counts as abandoned"},
 		{"no agents yet", feed(connector.FeedStatus{Unpaired: []connector.Unpaired{{Kind: connector.KindJoined, By: connector.KindAnswered, N: 19, Since: ago(time.Hour)}}}), ""},
 		{"a clock that is behind", feed(connector.FeedStatus{Behind: connector.KnownSpan(90e6)}), "the dialer's clock is 1m30s behind ours"},
 		{"a clock that is ahead", feed(connector.FeedStatus{Behind: connector.KnownSpan(-90e6)}), "the dialer's clock is 1m30s ahead of ours"},
+		{"a clock of years ago", feed(connector.FeedStatus{Behind: connector.KnownSpan(65839 * 3600e6)}), "the dialer's clock is 2743d7h behind ours"},
 		{"a clock that is nearly right", feed(connector.FeedStatus{Behind: connector.KnownSpan(-59e6)}), ""},
 		{"little room", &Status{Self: Self{Running: true, RoomLow: "the disk has 300.0 MiB left"}}, "there is little room left for events: the disk has"},
 		{"no room", &Status{Self: Self{Running: true, RoomLow: "x", Unready: []string{"disk full"}}}, "not ready: disk full"},
 		{"a call that waits for long", destination(DestinationStatus{State: DestinationRunning, Waiting: 7, OldestAt: ago(2 * time.Hour)}),
-			"crm: 7 call(s) wait, and one of them was finished 2h0m0s ago"},
+			"crm: 7 call(s) wait, and one of them was finished 2h ago"},
 		{"calls that wait", destination(DestinationStatus{State: DestinationRunning, Waiting: 7, OldestAt: ago(time.Minute)}), ""},
 		{"dead ones", destination(DestinationStatus{State: DestinationRunning, Dead: 2}), "crm: 2 dead"},
 		{"parked ones", destination(DestinationStatus{State: DestinationRunning, Parked: 2}), "crm: 2 parked"},

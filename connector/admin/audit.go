@@ -74,7 +74,7 @@ const (
 func (s Source) Audit(ctx context.Context, name string) (*DayAudit, error) {
 	day, err := outbox.ParseDay(name)
 	if err != nil {
-		return nil, badRequest(err.Error())
+		return nil, BadRequest(err.Error())
 	}
 	deadline := time.Now().Add(auditPatience)
 	var before *DayAudit

@@ -73,9 +73,9 @@ func (s Source) Backfill(ctx context.Context, o BackfillOrder) (*Backfill, error
 func (s Source) backfillable(o BackfillOrder) error {
 	switch {
 	case o.Calls.Open:
-		return badRequest("open calls reach every destination once they are finished")
+		return BadRequest("open calls reach every destination once they are finished")
 	case !s.configured(o.To) || slices.Contains(s.formerNames(), o.To):
-		return badRequest(fmt.Sprintf("no destination %q is configured", o.To))
+		return refusal(fmt.Sprintf("no destination %q is configured", o.To))
 	case o.Do && s.NoRoom != nil:
 		if why := s.NoRoom(); why != "" {
 			return fmt.Errorf("there is no room for more that waits: %s", why)

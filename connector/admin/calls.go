@@ -70,7 +70,7 @@ func (s Source) calls(ctx context.Context, q CallQuery, chosen func(*outbox.Entr
 	if q.Phone != "" {
 		var ok bool
 		if l.number, ok = correlate.ParseNumber(q.Phone, &s.Correlation); !ok {
-			return nil, badRequest(fmt.Sprintf("%q is no phone number", q.Phone))
+			return nil, BadRequest(fmt.Sprintf("%q is no phone number", q.Phone))
 		}
 	}
 	if q.Open {
@@ -81,7 +81,7 @@ func (s Source) calls(ctx context.Context, q CallQuery, chosen func(*outbox.Entr
 		name, seq, _ := strings.Cut(q.After, "/")
 		day, err := outbox.ParseDay(name)
 		if _, scan := fmt.Sscanf(seq, "%d", &from.Seq); err != nil || scan != nil {
-			return nil, badRequest(fmt.Sprintf("after %q: expected what a list gave", q.After))
+			return nil, BadRequest(fmt.Sprintf("after %q: expected what a list gave", q.After))
 		}
 		from.Day = day
 	}
@@ -107,7 +107,7 @@ func (l *callLister) open(ctx context.Context) error {
 		at, uuid, ok := strings.Cut(l.After, "/")
 		micros, err := strconv.ParseInt(at, 10, 64)
 		if err != nil || !ok {
-			return badRequest(fmt.Sprintf("after %q: expected what a list gave", l.After))
+			return BadRequest(fmt.Sprintf("after %q: expected what a list gave", l.After))
 		}
 		after.OccurredAt, after.UUID = connector.Time(micros), uuid
 	}

@@ -68,7 +68,7 @@ func (s Source) Retry(ctx context.Context, o Order) ([]Changed, error) {
 func (s Source) Drop(ctx context.Context, o Order) ([]Changed, error) {
 	why := strings.TrimSpace(o.Reason)
 	if why == "" {
-		return nil, badRequest("a drop needs a reason")
+		return nil, BadRequest("a drop needs a reason")
 	}
 	return s.change(ctx, o, func(c *change) error {
 		d := c.delivery
@@ -93,7 +93,7 @@ const changeWorkers = 16
 // change does what an order says with each delivery.
 func (s Source) change(ctx context.Context, o Order, edit func(*change) error) ([]Changed, error) {
 	if len(o.Deliveries) > MaxTargets {
-		return nil, badRequest(fmt.Sprintf("%d deliveries: at most %d at a time", len(o.Deliveries), MaxTargets))
+		return nil, BadRequest(fmt.Sprintf("%d deliveries: at most %d at a time", len(o.Deliveries), MaxTargets))
 	}
 	now := s.Now()
 	taking := new(sync.Mutex)

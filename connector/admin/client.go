@@ -40,7 +40,7 @@ func (c *Client) Story(ctx context.Context, uuid string) (*Story, error) {
 // Why asks for all that is known of a call, named in any way.
 func (c *Client) Why(ctx context.Context, q WhyQuery) (*Story, error) {
 	s := new(Story)
-	return s, c.get(ctx, "/v1/why?"+url.Values{"of": {q.Of}, "as": {q.As}}.Encode(), s)
+	return s, c.get(ctx, "/v1/why?"+url.Values{"of": {q.Of}, "as": {q.As}, "attempt": {strconv.Itoa(q.Attempt)}}.Encode(), s)
 }
 
 // Erase has a part of an erasure done.
@@ -197,6 +197,9 @@ func refusedBy(resp *http.Response) error {
 	var refused struct{ Error string }
 	if err := json.NewDecoder(resp.Body).Decode(&refused); err != nil || refused.Error == "" {
 		return fmt.Errorf("the daemon answered %s", resp.Status)
+	}
+	if resp.StatusCode == http.StatusBadRequest {
+		return BadRequest(refused.Error)
 	}
 	return RefusedError(refused.Error)
 }

@@ -86,7 +86,7 @@ func parsePlace(s string) (p place, err error) {
 	head, queue, _ := strings.Cut(s, ".")
 	var key []byte
 	if _, err := fmt.Sscanf(head, "%c%x", &kind, &key); err != nil || len(key) != len(p.key) || kind != 'b' && kind != 'w' {
-		return place{}, badRequest(fmt.Sprintf("after %q: expected what a list gave", s))
+		return place{}, BadRequest(fmt.Sprintf("after %q: expected what a list gave", s))
 	}
 	return place{waiting: kind == 'w', queue: queue, key: outbox.Key(key)}, nil
 }

@@ -92,7 +92,7 @@ func TestOrdersAreForProgramsOnly(t *testing.T) {
 		{"text/plain", `{"destination":"crm","reason":"x"}`, 400},
 		{"application/json", `{"destination":"crm"}`, 400},
 		{"application/json", `{"destination":"crm","reason":"x","more":1}`, 400},
-		{"application/json", `{"destination":"other","reason":"x"}`, 400},
+		{"application/json", `{"destination":"other","reason":"x"}`, 409},
 		{"application/json", strings.Repeat(" ", maxOrder) + `{"destination":"crm","reason":"x"}`, 400},
 	} {
 		r := httptest.NewRequest(http.MethodPost, "/v1/destinations/pause", strings.NewReader(row.body))

@@ -220,7 +220,7 @@ func (s Source) lastError(ctx context.Context, queue string) (reason string, at 
 // Pause holds a destination until it is resumed.
 func (s Source) Pause(ctx context.Context, destination, reason string) error {
 	if strings.TrimSpace(reason) == "" {
-		return badRequest("a pause needs a reason")
+		return BadRequest("a pause needs a reason")
 	}
 	lane, err := s.laneOf(destination)
 	if err != nil {
@@ -241,7 +241,7 @@ func (s Source) Resume(ctx context.Context, destination string) error {
 func (s Source) laneOf(destination string) (Lane, error) {
 	lane := s.Lanes[destination]
 	if lane == nil {
-		return nil, badRequest(fmt.Sprintf("there is no destination %q; there are: %s", destination, strings.Join(s.Destinations(), ", ")))
+		return nil, refusal(fmt.Sprintf("there is no destination %q; there are: %s", destination, strings.Join(s.Destinations(), ", ")))
 	}
 	return lane, nil
 }

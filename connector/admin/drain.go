@@ -71,3 +71,11 @@ func roughly(d time.Duration) string {
 	d = d.Round(time.Hour)
 	return fmt.Sprintf("%dd%dh", int(d/day), int(d%day/time.Hour))
 }
+
+// inWords gives a time to the second, or in days where it is long.
+func inWords(d time.Duration) string {
+	if d < 48*time.Hour {
+		return short(d.Round(time.Second))
+	}
+	return roughly(d)
+}

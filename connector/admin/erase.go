@@ -66,7 +66,7 @@ const erasePage = 2000
 func (s Source) Erase(ctx context.Context, o EraseOrder) (*Erasure, error) {
 	number, ok := correlate.ParseNumber(o.Phone, &s.Correlation)
 	if !ok {
-		return nil, badRequest(fmt.Sprintf("%q is no phone number", o.Phone))
+		return nil, BadRequest(fmt.Sprintf("%q is no phone number", o.Phone))
 	}
 	e := &eraser{Source: s, number: number, do: o.Do, now: s.Now(), page: &Erasure{
 		Numbers: number.Numbers(), Calls: []string{}, Open: []string{}, Quarantined: []string{}, Left: []LeftBehind{},
@@ -114,7 +114,6 @@ func (e *eraser) unfinished(ctx context.Context) error {
 	}
 	for i := range open {
 		if e.number.OneOf(phonesOf(open[i].Pending)) {
-			e.page.Open = append(e.page.Open, open[i].UUID)
 			if err := e.openCall(ctx, &open[i]); err != nil {
 				return err
 			}
@@ -148,26 +147,29 @@ func (e *eraser) unfinished(ctx context.Context) error {
 }
 
 // openCall puts a tombstone in the place of an open call, as if it had been finished and erased at once. Should the call be
-// finished by itself meanwhile that is a conflict, and the history is erased next.
+// finished by itself meanwhile that is a conflict, and the history is erased next. The calls that were finished under the same
+// uuid are the history's, and so are their stragglers.
 func (e *eraser) openCall(ctx context.Context, c *connector.OpenCall) error {
-	if !e.do {
-		return nil
-	}
-	entries, err := e.Store.Entries(ctx, connector.CallGroup(c.UUID))
-	if err != nil || len(entries) > 0 { // stragglers: the tombstone of their call swallows them
+	finished, err := e.callsOf(ctx, c.UUID)
+	if err != nil {
 		return err
 	}
-	events := make([]connector.Event, len(c.Pending))
-	for i := range c.Pending {
-		events[i] = c.Pending[i].Event
-	}
-	for _, a := range correlate.Fold(events, correlate.Frozen{}, nil, &e.Correlation) {
+	attempts, _ := e.divide(finished, c.Pending)
+	found := false
+	for _, a := range attempts {
 		var mine []connector.Arrival
 		var drop []string
 		for _, i := range a.Events {
 			mine, drop = append(mine, c.Pending[i]), append(drop, c.Pending[i].ID())
 		}
-		if a.Empty || !e.number.OneOf(phonesOf(mine)) {
+		if !e.number.OneOf(phonesOf(mine)) {
+			continue
+		}
+		if !found {
+			found = true
+			e.page.Open = append(e.page.Open, c.UUID)
+		}
+		if !e.do {
 			continue
 		}
 		a.Record.Revision = 1
@@ -178,6 +180,21 @@ func (e *eraser) openCall(ctx context.Context, c *connector.OpenCall) error {
 		}
 	}
 	return nil
+}
+
+// awaited says that a straggler is about to bring the number into a finished call that has another one.
+func (e *eraser) awaited(ctx context.Context, entry *outbox.Entry, call *connector.Call) (bool, error) {
+	uuid, _ := connector.ParseGroup(entry.Group)
+	pending, err := e.Live.Pending(ctx, uuid)
+	if err != nil || !e.number.OneOf(phonesOf(pending)) {
+		return false, err
+	}
+	finished, err := e.callsOf(ctx, uuid)
+	if err != nil {
+		return false, err
+	}
+	_, stragglers := e.divide(finished, pending)
+	return e.number.OneOf(phonesOf(stragglers[call.Record().Attempt])), nil
 }
 
 // tombstone commits an open call as a finished one that is erased.
@@ -280,7 +297,7 @@ func (e *eraser) history(ctx context.Context, from string) error {
 	day, err := outbox.ParseDay(name)
 	var after uint64
 	if _, scan := fmt.Sscanf(seq, "%d", &after); err != nil || scan != nil {
-		return badRequest(fmt.Sprintf("after %q: expected what a part gave", from))
+		return BadRequest(fmt.Sprintf("after %q: expected what a part gave", from))
 	}
 	days, err := e.Store.Days(ctx)
 	if err != nil {
@@ -326,7 +343,7 @@ func (e *eraser) entry(ctx context.Context, entry *outbox.Entry) error {
 		return nil
 	}
 	for try := 0; ; try++ {
-		tx, waiting, left, err := e.plan(entry)
+		tx, waiting, left, err := e.plan(ctx, entry)
 		if err != nil || tx == nil {
 			return err
 		}
@@ -367,7 +384,7 @@ func (e *eraser) mark(ref outbox.Ref) {
 }
 
 // plan gives the Tx that erases the number from a call, nil if the call has nothing of it.
-func (e *eraser) plan(entry *outbox.Entry) (tx *outbox.Tx, waiting int, left []LeftBehind, err error) {
+func (e *eraser) plan(ctx context.Context, entry *outbox.Entry) (tx *outbox.Tx, waiting int, left []LeftBehind, err error) {
 	call, bad := connector.DecodeCall(entry.Body)
 	if bad != nil { // nobody can say whether it has the number
 		e.page.Unreadable++
@@ -378,6 +395,11 @@ func (e *eraser) plan(entry *outbox.Entry) (tx *outbox.Tx, waiting int, left []L
 		e.page.Already++
 		e.mark(entry.Ref) // an erasure that was cut off may have left its tasks
 		return nil, 0, nil, nil
+	}
+	if !mine && call.Erased == nil {
+		if mine, err = e.awaited(ctx, entry, call); err != nil {
+			return nil, 0, nil, err
+		}
 	}
 	timeline := false
 	for i := range call.Timeline {

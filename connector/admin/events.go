@@ -65,7 +65,7 @@ func (s Source) match(q *EventQuery) (func(*connector.Received) bool, error) {
 	if q.Phone != "" {
 		var ok bool
 		if number, ok = correlate.ParseNumber(q.Phone, &s.Correlation); !ok {
-			return nil, badRequest(fmt.Sprintf("%q is no phone number", q.Phone))
+			return nil, BadRequest(fmt.Sprintf("%q is no phone number", q.Phone))
 		}
 	}
 	return func(r *connector.Received) bool {
@@ -78,7 +78,7 @@ func (s Source) match(q *EventQuery) (func(*connector.Received) bool, error) {
 // Events tells what came and, if that is asked for, what comes, until ctx ends, the daemon stops, or tell fails.
 func (s Source) Events(ctx context.Context, q EventQuery, tell func(EventLine) error) error {
 	if s.Watch == nil {
-		return badRequest("what came last is known to a running daemon alone")
+		return refusal("what came last is known to a running daemon alone")
 	}
 	is, err := s.match(&q)
 	if err != nil {
@@ -167,7 +167,7 @@ func (s Source) before(is func(*connector.Received) bool, last int) (list []conn
 func (s Source) serveEvents(w http.ResponseWriter, r *http.Request) {
 	refuse := func(err error) {
 		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusBadRequest)
+		w.WriteHeader(statusOf(err))
 		_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()}) // who is gone needs no answer
 	}
 	var q EventQuery
@@ -176,7 +176,7 @@ func (s Source) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s.Watch == nil {
-		refuse(badRequest("what came last is known to a running daemon alone"))
+		refuse(refusal("what came last is known to a running daemon alone"))
 		return
 	}
 	if _, err := s.match(&q); err != nil {

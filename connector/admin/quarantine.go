@@ -45,7 +45,7 @@ func (s Source) Quarantined(_ context.Context, q connector.QuarantineQuery) (*co
 func (s Source) QuarantinedBody(_ context.Context, id string) (*connector.Quarantined, error) {
 	one, ok := s.Quarantine.Show(id)
 	if !ok {
-		return nil, badRequest(fmt.Sprintf("nothing in quarantine is called %q", id))
+		return nil, refusal(fmt.Sprintf("nothing in quarantine is called %q", id))
 	}
 	return &one, nil
 }
@@ -68,7 +68,7 @@ func (s Source) DropQuarantined(ctx context.Context, o QuarantineOrder) ([]conne
 
 func (o *QuarantineOrder) check() error {
 	if len(o.IDs) > MaxTargets {
-		return badRequest(fmt.Sprintf("%d posts: at most %d at a time", len(o.IDs), MaxTargets))
+		return BadRequest(fmt.Sprintf("%d posts: at most %d at a time", len(o.IDs), MaxTargets))
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ const MaxDays = 366
 // Queues sums up the counters of the last days, today (in UTC) included, by queue.
 func (s Source) Queues(ctx context.Context, days int) ([]QueueStats, error) {
 	if days < 1 || days > MaxDays {
-		return nil, badRequest(fmt.Sprintf("%d days: expected 1 to %d", days, MaxDays))
+		return nil, BadRequest(fmt.Sprintf("%d days: expected 1 to %d", days, MaxDays))
 	}
 	sums := map[string]map[connector.QueueCount]int64{}
 	today := s.Now()

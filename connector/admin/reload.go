@@ -15,7 +15,7 @@ func (s Source) handleReload(handle func(pattern string, answer func(r *http.Req
 			return nil, err
 		}
 		if s.Reload == nil {
-			return nil, badRequest("this daemon can't reload")
+			return nil, refusal("this daemon can't reload")
 		}
 		// Whoever asked may go away: it is done whole all the same.
 		return s.Reload(context.WithoutCancel(r.Context())), nil

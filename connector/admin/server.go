@@ -20,10 +20,28 @@ const (
 	maxOrder = 1 << 20
 )
 
-// badRequest is a request that can't be meant.
-type badRequest string
+// BadRequest is a request that can't be meant: no phone number, or a place that no list gave. It is the command line that is wrong.
+type BadRequest string
 
-func (b badRequest) Error() string { return string(b) }
+// Error implements error.
+func (b BadRequest) Error() string { return string(b) }
+
+// refusal is what can't be done as things stand.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+func statusOf(err error) int {
+	var bad BadRequest
+	var no refusal
+	switch {
+	case errors.As(err, &bad):
+		return http.StatusBadRequest
+	case errors.As(err, &no):
+		return http.StatusConflict
+	}
+	return http.StatusInternalServerError
+}
 
 // Handler serves the API.
 func Handler(s Source, log *slog.Logger) http.Handler {
@@ -33,11 +51,8 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 			v, err := answer(r)
 			status := http.StatusOK
 			if err != nil {
-				v, status = map[string]string{"error": err.Error()}, http.StatusInternalServerError
-				var bad badRequest
-				if errors.As(err, &bad) {
-					status = http.StatusBadRequest
-				} else {
+				v, status = map[string]string{"error": err.Error()}, statusOf(err)
+				if status == http.StatusInternalServerError {
 					log.Error("an admin request failed", "pattern", pattern, "error", err)
 				}
 			}
@@ -51,7 +66,14 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 	// The uuid is whatever the dialer sent, such as "..": it must not be a part of the path.
 	handle("GET /v1/story", func(r *http.Request) (any, error) { return s.Story(r.Context(), r.URL.Query().Get("uuid")) })
 	handle("GET /v1/why", func(r *http.Request) (any, error) {
-		return s.Why(r.Context(), WhyQuery{Of: r.URL.Query().Get("of"), As: r.URL.Query().Get("as")})
+		q := WhyQuery{Of: r.URL.Query().Get("of"), As: r.URL.Query().Get("as")}
+		if text := r.URL.Query().Get("attempt"); text != "" {
+			var err error
+			if q.Attempt, err = strconv.Atoi(text); err != nil {
+				return nil, BadRequest("attempt: expected a number")
+			}
+		}
+		return s.Why(r.Context(), q)
 	})
 	handle("POST /v1/calls/list", func(r *http.Request) (any, error) { // a number has no place in a path that may be logged
 		var q CallQuery
@@ -87,7 +109,7 @@ func Handler(s Source, log *slog.Logger) http.Handler {
 	handle("GET /v1/queues", func(r *http.Request) (any, error) {
 		days, err := strconv.Atoi(r.URL.Query().Get("days"))
 		if err != nil {
-			return nil, badRequest("days: expected a number")
+			return nil, BadRequest("days: expected a number")
 		}
 		return s.Queues(r.Context(), days)
 	})
@@ -197,12 +219,12 @@ type destinationOrder struct {
 // readOrder reads a body that asks for a change. The type is asked for because a form of a web page can't have it.
 func readOrder(r *http.Request, into any) error {
 	if r.Header.Get("Content-Type") != "application/json" {
-		return badRequest("Content-Type: expected application/json")
+		return BadRequest("Content-Type: expected application/json")
 	}
 	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxOrder))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return badRequest("the body can't be read: " + err.Error())
+		return BadRequest("the body can't be read: " + err.Error())
 	}
 	return nil
 }
@@ -251,7 +273,7 @@ func parseListQuery(v url.Values) (ListQuery, error) {
 		if text := v.Get(name); text != "" {
 			t, err := time.Parse(time.RFC3339Nano, text)
 			if err != nil {
-				return q, badRequest(fmt.Sprintf("%s %q: expected a time as in RFC 3339", name, text))
+				return q, BadRequest(fmt.Sprintf("%s %q: expected a time as in RFC 3339", name, text))
 			}
 			*into = t
 		}

@@ -144,7 +144,7 @@ func (s *Status) attention(now time.Time) {
 			f := &s.Intake.Feeds[i]
 			if f.SilentSince.Known() {
 				add("source %s: nothing has come for %s, and calls are made at this time: does the dialer post to the callback_url below?",
-					f.Source, now.Sub(f.SilentSince.Time()).Round(time.Second))
+					f.Source, inWords(now.Sub(f.SilentSince.Time())))
 			}
 			for _, u := range f.Unpaired {
 				if u.Missing(now) {
@@ -152,7 +152,7 @@ func (s *Status) attention(now time.Time) {
 				}
 			}
 			if behind := time.Duration(f.Behind.Micros) * time.Microsecond; f.Behind.Known && behind.Abs() > connector.MaxClockDifference {
-				add("source %s: the dialer's clock is %s %s ours: its times are the ones in the CRM", f.Source, behind.Abs().Round(time.Second),
+				add("source %s: the dialer's clock is %s %s ours: its times are the ones in the CRM", f.Source, inWords(behind.Abs()),
 					map[bool]string{true: "behind", false: "ahead of"}[behind > 0])
 			}
 			if f.Lost > 0 {
@@ -175,7 +175,7 @@ func (s *Status) attention(now time.Time) {
 		}
 		if age := now.Sub(d.OldestAt.Time()); d.OldestAt.Known() && age > backlogAge {
 			add("%s: %d call(s) wait, and one of them was finished %s ago (wrapup deliveries list --destination %[1]s)", d.Destination, d.Waiting,
-				age.Round(time.Second))
+				inWords(age))
 		}
 		for _, set := range []struct {
 			n     int64

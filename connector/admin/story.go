@@ -22,6 +22,7 @@ type Store interface {
 	Depth(ctx context.Context, queue string) (outbox.Depth, error)
 	LastBuried(ctx context.Context, queue string) (task outbox.Task, ok bool, err error)
 	Days(ctx context.Context) ([]outbox.Day, error)
+	Dropped(ctx context.Context) (newest outbox.Day, ok bool, err error)
 	Walk(ctx context.Context, day outbox.Day, after uint64, limit int) ([]outbox.Entry, error)
 	WalkBack(ctx context.Context, day outbox.Day, before uint64, limit int) ([]outbox.Entry, error)
 	Labeled(ctx context.Context, label string, limit int) (refs, unlabeled []outbox.Ref, err error)
@@ -111,6 +112,8 @@ type Story struct {
 	Pending []connector.Arrival `json:"pending"`
 	// Calls that were finished under the uuid, oldest first.
 	Calls []FinishedCall `json:"calls"`
+	// About is the call_id of the one that was asked for, of several calls under the uuid; "" is the newest of them.
+	About string `json:"about,omitempty"`
 	// Open is what is known so far of a call that is not finished; nil if none is open.
 	Open *OpenStory `json:"open,omitempty"`
 	// Found says how the call was found, if it wasn't by its whole uuid.

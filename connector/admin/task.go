@@ -26,7 +26,7 @@ func parseTask(queue, s string) (outbox.Task, error) {
 	)
 	_, err := fmt.Sscanf(s, "%c%x.%d.%d.%d", &kind, &key, &due, &t.Ref.Day, &t.Ref.Seq)
 	if err != nil || len(key) != len(t.Key) || kind != 'w' && kind != 'b' {
-		return outbox.Task{}, badRequest(fmt.Sprintf("task %q: expected what a list gave", s))
+		return outbox.Task{}, BadRequest(fmt.Sprintf("task %q: expected what a list gave", s))
 	}
 	t.Key, t.Due, t.Buried = outbox.Key(key), time.UnixMicro(due).UTC(), kind == 'b'
 	return t, nil

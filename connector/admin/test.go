@@ -26,7 +26,7 @@ func (s Source) TestDestination(ctx context.Context, o TestOrder) (any, error) {
 	case s.Test == nil:
 		return nil, errors.New("destinations can't be tried out here")
 	case o.Record == nil || o.Record.CallID == "" || !o.Record.OccurredAt.Known():
-		return nil, badRequest("record: a record with a call_id and an occurred_at is needed")
+		return nil, refusal("record: a record with a call_id and an occurred_at is needed")
 	}
 	return s.Test(ctx, o)
 }

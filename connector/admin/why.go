@@ -21,6 +21,8 @@ type WhyQuery struct {
 	Of string
 	// As says which of them it is: AsUUID, AsPhone, AsSaved; "" is whichever finds something.
 	As string
+	// Attempt says which of several calls under one uuid is meant, from 1; 0 is what Of says, or else the newest.
+	Attempt int
 }
 
 // What a call is named by.
@@ -80,6 +82,8 @@ type Heard struct {
 	Since connector.Time `json:"since"`
 	// Quarantined are posts in quarantine that name what was asked for.
 	Quarantined []connector.Quarantined `json:"quarantined,omitempty"`
+	// KeptSince is the day (UTC) from which on all calls that were finished are kept, "" if none was ever dropped for its age.
+	KeptSince string `json:"kept_since,omitempty"`
 }
 
 // mostOthers is how many other calls are listed, and mostFound how many of what an index gives are looked at.
@@ -93,9 +97,11 @@ func (s Source) Why(ctx context.Context, q WhyQuery) (*Story, error) {
 	of := strings.TrimSpace(q.Of)
 	switch {
 	case of == "":
-		return nil, badRequest("which call? Give a uuid, a phone number, or an id of the CRM")
+		return nil, BadRequest("which call? Give a uuid, a phone number, or an id of the CRM")
 	case q.As != "" && q.As != AsUUID && q.As != AsPhone && q.As != AsSaved:
-		return nil, badRequest(fmt.Sprintf("as %q: expected %s, %s or %s", q.As, AsUUID, AsPhone, AsSaved))
+		return nil, BadRequest(fmt.Sprintf("as %q: expected %s, %s or %s", q.As, AsUUID, AsPhone, AsSaved))
+	case q.Attempt < 0:
+		return nil, BadRequest(fmt.Sprintf("attempt %d: they are counted from 1", q.Attempt))
 	}
 	w := seeker{Source: s, of: of}
 	w.number, w.isNumber = correlate.ParseNumber(of, &s.Correlation)
@@ -116,11 +122,18 @@ func (s Source) Why(ctx context.Context, q WhyQuery) (*Story, error) {
 			}
 			w.open(ctx, story)
 			w.hear(story, false)
-			return story, nil
+			return story, story.about(q.Attempt, w.callID)
 		}
 	}
 	story := &Story{UUID: of, Pending: []connector.Arrival{}, Calls: []FinishedCall{}}
 	w.hear(story, true)
+	newest, ever, err := s.Store.Dropped(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if ever {
+		story.Heard.KeptSince = (newest + 1).String()
+	}
 	return story, nil
 }
 
@@ -130,6 +143,8 @@ type seeker struct {
 	of       string
 	number   correlate.Number
 	isNumber bool
+	// callID is that of the finished call that was found, "" if only its uuid was.
+	callID string
 }
 
 func (w *seeker) byUUID(ctx context.Context) (*Story, error) {
@@ -274,6 +289,9 @@ func (w *seeker) tell(ctx context.Context, found *Found, calls []CallLine) (*Sto
 		return nil, err
 	}
 	story.Found = found
+	if !calls[0].Open {
+		w.callID = calls[0].CallID
+	}
 	var others []CallLine
 	for _, line := range calls[1:] {
 		if line.UUID != calls[0].UUID {
@@ -392,13 +410,18 @@ func (s Source) openLine(c *connector.OpenCall) CallLine {
 
 // open tells of a call that isn't finished what is known so far, and what it waits for.
 func (w *seeker) open(ctx context.Context, story *Story) {
-	if len(story.Pending) == 0 || len(story.Calls) > 0 {
+	if len(story.Pending) == 0 {
 		return
 	}
-	a := w.fold(story.Pending)
-	if a == nil {
-		return
+	finished := make([]*connector.Call, len(story.Calls))
+	for i := range story.Calls {
+		finished[i] = &story.Calls[i].Call
 	}
+	attempts, _ := w.divide(finished, story.Pending)
+	if len(attempts) == 0 {
+		return // stragglers
+	}
+	a := &attempts[len(attempts)-1]
 	story.Open = &OpenStory{Record: a.Record}
 	open, err := w.Live.OpenCalls(ctx, func(uuid string) bool { return uuid == story.UUID })
 	if err == nil && len(open) > 0 {

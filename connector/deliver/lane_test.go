@@ -297,7 +297,7 @@ func TestRetries(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		d := b.delivery(ref)
 		assert.Equal(t, connector.DeliveryDead, d.State)
-		assert.Equal(t, "given up after 1h0m0s: answered 503 Service Unavailable", d.Reason)
+		assert.Equal(t, "given up after 1h: answered 503 Service Unavailable", d.Reason)
 		assert.Len(t, d.Attempts, 10, "the first and the last")
 		assert.Equal(t, len(b.requests())-10, d.Dropped)
 		depth, err := b.store.Depth(t.Context(), "crm")

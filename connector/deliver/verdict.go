@@ -209,7 +209,7 @@ func (w *work) again(ctx context.Context, record *connector.Record, v target.Ver
 	now := w.now()
 	w.delivery.Fail(connector.TimeOf(now), retrySlack.Microseconds())
 	if time.Duration(w.delivery.Tried)*time.Microsecond >= w.GiveUpAfter {
-		reason := fmt.Sprintf("given up after %s: %s", w.GiveUpAfter, v.Reason)
+		reason := fmt.Sprintf("given up after %s: %s", mappings.InWords(w.GiveUpAfter), v.Reason)
 		w.log.Error("a call can't be delivered; it is dead", "call", record.CallID, "reason", w.unnumbered(reason))
 		return w.settle(ctx, ending{state: connector.DeliveryDead, reason: reason})
 	}

@@ -2,7 +2,7 @@
 //
 // # Layout
 //
-//	meta                        schema, and the last sequence number that was given out
+//	meta                        schema, the last sequence number that was given out, and the newest day that was dropped
 //	open                        seq → item (group, id, body): the open groups, in the order in which they came
 //	queues/<queue>/due          time seq → ref of the entry
 //	queues/<queue>/buried       the same, by the time it was buried

@@ -20,6 +20,34 @@ import (
 // part of it.
 const expiredBucket = "expired"
 
+// droppedKey in meta has the newest day that was dropped.
+const droppedKey = "dropped"
+
+// Dropped gives the newest day that was dropped, see outbox.Store.
+func (s *Store) Dropped(ctx context.Context) (newest outbox.Day, ok bool, err error) {
+	return newest, ok, s.view(ctx, func(tx *bbolt.Tx) error {
+		newest, ok = droppedOf(tx)
+		return nil
+	})
+}
+
+func droppedOf(tx *bbolt.Tx) (newest outbox.Day, ok bool) {
+	key := []byte(droppedKey)
+	if meta := tx.Bucket([]byte(metaBucket)); meta != nil && meta.Get(key) != nil {
+		n, err := decodeNumber(key, meta.Get(key))
+		if err == nil {
+			return outbox.Day(n), true //nolint:gosec // as written
+		}
+	} else if tx.Bucket([]byte(expiredBucket)) == nil {
+		return 0, false
+	}
+	// It can't be read, or days were dropped by an older wrapup: it was before those that are there.
+	if days := daysOf(tx); len(days) > 0 {
+		newest = max(days[0], 1) - 1
+	}
+	return newest, true
+}
+
 // candidates are the days that may be dropped: those that no task has been found of yet.
 type candidates struct {
 	mu   sync.Mutex
@@ -113,6 +141,7 @@ func (s *Store) dropDays(ctx context.Context, old []outbox.Day) (outbox.Expired,
 		if len(dropped) == 0 {
 			return nil
 		}
+		before, ever := droppedOf(b.tx)
 		to, err := b.tx.CreateBucketIfNotExists([]byte(expiredBucket))
 		if err != nil {
 			return fmt.Errorf("creating the bucket %s: %w", expiredBucket, err)
@@ -124,7 +153,11 @@ func (s *Store) dropDays(ctx context.Context, old []outbox.Day) (outbox.Expired,
 				return fmt.Errorf("dropping the day %s: %w", d, err)
 			}
 		}
-		return nil
+		newest := dropped[len(dropped)-1]
+		if ever && before > newest { // this one was kept on while a task waited of it
+			return nil
+		}
+		return b.put(b.tx.Bucket([]byte(metaBucket)), []byte(droppedKey), encodeNumber([]byte(droppedKey), uint64(newest)))
 	})
 	if err != nil {
 		return outbox.Expired{}, err

@@ -27,9 +27,16 @@ var expireTests = []test{
 			}
 			require.NoError(r, r.Settle(r.ctx, task, outcome, outbox.Tx{}))
 		}
+		_, ever, err := r.Dropped(r.ctx)
+		require.NoError(r, err)
+		require.False(r, ever)
 		kept := r.expire(day0+2, 3)
 		require.Empty(r, kept)
 		r.both(func() {
+			newest, ever, err := r.Dropped(r.ctx)
+			require.NoError(r, err)
+			require.True(r, ever)
+			require.Equal(r, day0+1, newest)
 			days, err := r.Days(r.ctx)
 			require.NoError(r, err)
 			require.Equal(r, []outbox.Day{day0 + 2}, days)
@@ -52,12 +59,38 @@ var expireTests = []test{
 		require.NoError(r, r.Settle(r.ctx, tasks[1], outbox.Bury(at(2)), outbox.Tx{}))
 		before := dump(r.T, r.Store)
 		require.Equal(r, []outbox.Day{day0}, r.expire(day0+9, 100)) // it is handed out: that is waiting, too
+		_, ever, err := r.Dropped(r.ctx)
+		require.NoError(r, err)
+		require.False(r, ever)
 		require.Equal(r, before, dump(r.T, r.Store))
 		require.NoError(r, r.Settle(r.ctx, tasks[0], outbox.RetryAt(at(1000)), outbox.Tx{}))
 		require.Equal(r, []outbox.Day{day0}, r.expire(day0+9, 100))
 		require.NoError(r, r.Settle(r.ctx, r.claimOne("q", at(1000)), outbox.Done(), outbox.Tx{}))
 		require.Empty(r, r.expire(day0+9, 100))
 		r.both(func() { require.Empty(r, dump(r.T, r.Store)) })
+	}},
+	{"the newest day that was dropped is known, also when an older one goes later", func(r *rig) {
+		for d := range outbox.Day(6) {
+			ref := r.mustCommit(outbox.Tx{Group: "g", Entry: &outbox.EntryPut{ID: fmt.Sprint(d), Day: day0 + d, Body: []byte("entry")}}).Ref
+			if d == 1 {
+				r.enqueue("q", ref, at(0))
+			}
+		}
+		dropped := func(want outbox.Day) {
+			r.both(func() {
+				newest, ever, err := r.Dropped(r.ctx)
+				require.NoError(r, err)
+				require.True(r, ever)
+				require.Equal(r, want, newest)
+			})
+		}
+		require.Empty(r, r.expire(day0+1, 10))
+		dropped(day0)
+		require.Equal(r, []outbox.Day{day0 + 1}, r.expire(day0+4, 10))
+		dropped(day0 + 3)
+		require.NoError(r, r.Settle(r.ctx, r.claimOne("q", at(1)), outbox.Done(), outbox.Tx{}))
+		require.Empty(r, r.expire(day0+4, 10))
+		dropped(day0 + 3)
 	}},
 	{"whatever is left of a day that was dropped is deleted after a crash", func(r *rig) {
 		for i := range 20 {
