@@ -71,6 +71,9 @@ const MaxRetryAfter = 24 * time.Hour
 
 // Judge says what an exchange means by its status, or by how it failed (err is an *Error then, or nil). now is the time
 // of the answer, for a Retry-After that is a date. It is pure.
+//
+// The kinds are those of the table of verdicts. That a 500 or 503, which the table has tried again, may have taken effect all
+// the same is a reading of it: who can ask asks first (Verdict.Doubt), everybody else does as the table says.
 func Judge(a *Answer, err *Error, now time.Time) Verdict {
 	if err != nil {
 		return judgeError(err)
