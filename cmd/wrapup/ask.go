@@ -71,11 +71,15 @@ func openToRead(o *configs.Outline, nobody unreached) (*bolt.Store, error) {
 	store, err := bolt.Open(path, bolt.Options{ReadOnly: true, Logger: slog.New(slog.DiscardHandler)})
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w, and there is no store at %s", nobody, path)
+		return nil, noStore(nobody, path)
 	case errors.Is(err, outbox.ErrLocked):
 		return nil, fmt.Errorf("a daemon runs on the data in %s, but %w: is admin.socket the one it uses?", o.Config.DataDir, nobody)
 	}
 	return store, err
+}
+
+func noStore(nobody unreached, path string) error {
+	return fmt.Errorf("%w, and there is no store at %s: was it ever started (wrapup serve), and with this --config?", nobody, path)
 }
 
 // operate has the running daemon change something. Nobody else may: the store is the daemon's.

@@ -139,7 +139,7 @@ func (a *app) askToWrite(ctx context.Context, change func(context.Context, asked
 	cfg := o.Config
 	path := filepath.Join(cfg.DataDir, storeFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w, and there is no store at %s", nobody, path)
+		return noStore(nobody, path)
 	}
 	store, space, err := openStore(ctx, cfg, finish.NewSystemClock(), slog.New(slog.DiscardHandler), checkInChild, nil)
 	if err != nil {

@@ -133,9 +133,11 @@ func (w *callWriter) write(c *admin.ListedCall) error {
 		return w.csv.Write(row)
 	}
 	body, err := json.Marshal(c.Record)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	body = escapedJSON(body)
+	switch {
 	case w.format == "jsonl":
 		body = append(body, '\n')
 	case w.n > 1:

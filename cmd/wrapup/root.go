@@ -72,7 +72,7 @@ ticketing system that the company uses, as YAML mappings say. What it has accept
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" {
-			c.Args, c.RunE = nil, group(c.Use, c.Short).RunE
+			c.Args, c.RunE = nil, a.mappings().RunE // as any command that only has commands below it
 		}
 	}
 	return root

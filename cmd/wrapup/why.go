@@ -71,7 +71,7 @@ asked for: by a number or an id that only an earlier one has, or by --attempt. A
 		},
 	}
 	c.Flags().VarP(&format, "output", "o", "text or json")
-	c.Flags().StringVar(&q.As, "as", "", "what names the call: `uuid`, phone or id")
+	c.Flags().StringVar(&q.As, "as", "", "`what` names the call: uuid, phone or id")
 	c.Flags().IntVar(&q.Attempt, "attempt", 0, "of several calls under one uuid the `n`-th, from 1")
 	_ = c.RegisterFlagCompletionFunc("as", cobra.FixedCompletions(namedBy(), cobra.ShellCompDirectiveNoFileComp))
 	c.ValidArgsFunction = cobra.NoFileCompletions
