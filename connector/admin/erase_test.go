@@ -32,11 +32,15 @@ func (a awaiting) OpenCalls(context.Context, func(string) bool) ([]connector.Ope
 func TestErasedWithAStraggler(t *testing.T) {
 	a := archived(t, 3)
 	const number = "81155500011"
-	story, err := a.Story(t.Context(), a.uuid(1))
+	groups, err := a.Store.Groups(t.Context(), connector.CallGroup(""), 3)
+	require.NoError(t, err)
+	uuid, _ := connector.ParseGroup(groups[0])
+	other, _ := connector.ParseGroup(groups[1])
+	story, err := a.Story(t.Context(), uuid)
 	require.NoError(t, err)
 	straggler := story.Calls[0].Events[1]
 	straggler.Phone, straggler.Time = number, straggler.Time+1
-	a.Live = awaiting{uuid: a.uuid(1), pending: []connector.Arrival{straggler}}
+	a.Live = awaiting{uuid: uuid, pending: []connector.Arrival{straggler}}
 	for _, do := range []bool{false, true} {
 		all := &Erasure{}
 		for o := (EraseOrder{Phone: number, Do: do}); ; {
@@ -47,13 +51,13 @@ func TestErasedWithAStraggler(t *testing.T) {
 				break
 			}
 		}
-		assert.Equal(t, []string{a.uuid(1)}, all.Calls, "%v", do)
+		assert.Equal(t, []string{uuid}, all.Calls, "%v", do)
 		assert.Empty(t, all.Open)
 	}
-	story, err = a.Story(t.Context(), a.uuid(1))
+	story, err = a.Story(t.Context(), uuid)
 	require.NoError(t, err)
 	assert.NotNil(t, story.Calls[0].Erased)
-	story, err = a.Story(t.Context(), a.uuid(2))
+	story, err = a.Story(t.Context(), other)
 	require.NoError(t, err)
 	assert.Nil(t, story.Calls[0].Erased)
 }
