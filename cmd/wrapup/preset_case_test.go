@@ -77,6 +77,7 @@ func presetCases() []presetCase {
 		osticketCases(),
 		pipedriveCases(),
 		redmineCases(),
+		requestTrackerCases(),
 		salesforceCases(),
 		servicenowCases(),
 		slackCases(),
