@@ -80,6 +80,35 @@ func TestE2ELaterRevision(t *testing.T) {
 	}
 }
 
+// An abandoned call is in RT as a call-back, and a later revision that knows better closes it.
+func TestE2ECallbacks(t *testing.T) {
+	content, err := os.ReadFile("../../mappings/presets/request-tracker-callbacks.yaml")
+	require.NoError(t, err)
+	rt := newTracker(t)
+	before := rt.newest()
+	s := rt.site(rt.url, "settle: 300ms, ring_timeout: 1s, max_age: 1s", [2]string{"callbacks", "mapping: callbacks, params: {queue: Calls, priority: 100}"})
+	// The documented call is of a day long past.
+	s.write("maps/callbacks.yaml", strings.NewReplacer("skip_older_than: 4h", "skip_older_than: 36500d", "wait: 2m", "wait: 0s").Replace(string(content)))
+	s.start()
+	id := uuid.NewString()
+	e := callOf(t, id)
+	s.accepted(e["2/1"], e["2/3"], e["2/4"])
+	s.done(id, "callbacks", 1)
+	got := rt.tickets("Calls", before)
+	require.Len(t, got, 1)
+	back := got[rt.of(id, got)]
+	assert.Equal(t, fieldsOf(id, connector.OutcomeAbandoned), back.Fields)
+	assert.Equal(t, "new", back.Status)
+	assert.Regexp(t, `^Call back \+62812345613: waited \d+ s$`, back.Subject)
+
+	s.accepted(e["1/3"], e["1/4"])
+	s.done(id, "callbacks", 2)
+	got = rt.tickets("Calls", before)
+	require.Len(t, got, 1)
+	assert.Equal(t, fieldsOf(id, connector.OutcomeConnected), got[rt.of(id, got)].Fields)
+	assert.Equal(t, "resolved", got[rt.of(id, got)].Status)
+}
+
 // A kill -9 after RT has done what it was asked for, and before wrapup has heard so, makes no second ticket.
 func TestE2EKilledBeforeTheAnswer(t *testing.T) {
 	rt := newTracker(t)
