@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"wrapup/connector"
@@ -23,14 +24,14 @@ func requestTrackerCases() []presetCase {
 		cant:     map[string]string{"an agent who isn't in the table": "there is no table: the agent's user name is entered as it is"},
 		extra: []presetScenario{
 			rtDrops("Call UUID"), rtDrops("Agent"), rtDrops("Outcome"), rtDrops("Started"), rtDrops("Duration"),
-			rtDropsLater("Duration"),
+			rtDropsLater("Duration"), rtRefusesLater,
 		},
 		breaks: []presetBreak{
 			{"a required field is left out", `      Queue: "${params.queue}"` + "\n", "", "Could not create ticket. Queue not set"},
 			{"no uuid", `    Call UUID: "${call.call_id}"` + "\n", "", `RT dropped the custom field "Call UUID"`},
 			{"a time that RT can't read", `started: "${sql_time(call.occurred_at)}"`, `started: "${rfc3339(call.occurred_at)}"`, `RT dropped the custom field "Started"`},
 			{"an update with a wrong value", `        Duration: "${vars.duration}"`, `        Duration: "${vars.duration} s"`,
-				`RT says: Could not add a new value to custom field 'Duration': Input must match ^\d+$`},
+				`RT dropped the custom field "Duration"`},
 			{"the search is for another field", "CF.{Call UUID}=", "CF.{UUID}=", "of 2 that were made for 1 calls"},
 		},
 	}
@@ -44,7 +45,7 @@ func requestTrackerCases() []presetCase {
 	callbacks.breaks = []presetBreak{
 		{"every call", "when: \"${call.outcome == 'abandoned'}\"", "when: \"${call.outcome != null}\"", "connected: it is done"},
 		{"no uuid", `    Call UUID: "${call.call_id}"` + "\n", "", `RT dropped the custom field "Call UUID"`},
-		{"a status that RT hasn't", "default: resolved,", "default: solved,", "Status 'solved' isn't a valid status for this ticket"},
+		{"a status that RT hasn't", "default: resolved,", "default: solved,", "RT has left the ticket new: its lifecycle must have the status solved"},
 	}
 	return []presetCase{calls, callbacks}
 }
@@ -81,8 +82,27 @@ func rtDropsLater(field string) presetScenario {
 		second.TalkSeconds = connector.KnownSpan(187e6)
 		r.amend(&second)
 		r.wait(long)
-		if d := r.delivery(&second); d.State != connector.DeliveryDead || !strings.Contains(d.Reason, field) {
+		if d := r.delivery(&second); d.State != connector.DeliveryDead || !strings.Contains(d.Reason, `RT dropped the custom field "`+field+`"`) {
 			r.fail("it is %s, and nobody is told of the field: %s", d.State, d.Reason)
 		}
 	}, false, false}
 }
+
+// rtRefusesLater is an update with a value that RT refuses. It does so with a 200: what it says must be there for people.
+var rtRefusesLater = presetScenario{"an update is refused", func(r *presetRun) {
+	first := r.call(connector.OutcomeConnected)
+	r.finish(first)
+	r.wait(long)
+	second := *first
+	second.Revision, second.TalkSeconds = 2, connector.KnownSpan(-5e6) // the field takes digits alone
+	r.amend(&second)
+	r.wait(long)
+	d := r.delivery(&second)
+	if d.State != connector.DeliveryDead || !strings.Contains(d.Reason, `RT dropped the custom field "Duration"`) {
+		r.fail("it is %s: %s", d.State, d.Reason)
+	}
+	says := `Could not add a new value to custom field 'Duration': Input must match ^\d+$`
+	if !slices.ContainsFunc(d.Attempts, func(a connector.Attempt) bool { return strings.Contains(a.Warning, says) }) {
+		r.fail("no attempt says %q: %+v", says, d.Attempts)
+	}
+}, false, false}
