@@ -69,6 +69,7 @@ func presetCases() []presetCase {
 		erpnextCases(),
 		espocrmCases(),
 		freshdeskCases(),
+		freshsalesCases(),
 		glpiCases(),
 		hubspotCases(),
 		jiraCases(),
