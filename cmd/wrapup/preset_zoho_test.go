@@ -27,7 +27,7 @@ func zohoCases() []presetCase {
 		refuse:        "Call_Type",
 		says:          "invalid data: Call_Type",
 		extra: []presetScenario{
-			endsAlike("Phone"),
+			endsAlike("Phone"), endsAlike("Mobile"),
 			otherList("/crm/v8/Calls/search", map[string]any{"data": []any{map[string]any{"id": "1"}}}, "Zoho lists calls with another Wrapup_UUID"),
 			{"a search that trails behind", func(r *presetRun) {
 				r.fake.API.Lag = 24 * time.Hour

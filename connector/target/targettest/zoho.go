@@ -49,7 +49,7 @@ func Zoho() *API {
 						"token_type": "Bearer", "expires_in": 3600}}
 				},
 			},
-			{Method: "GET", Path: "/crm/v8/Contacts/search", Doc: "search-records", Query: zohoQuery("Phone", "Mobile"), Do: func(f *Fake, r *Request) Reply { return zohoSearch(f, r, false) }},
+			{Method: "GET", Path: "/crm/v8/Contacts/search", Doc: "search-records; its scope is the module's, and ZohoSearch.securesearch.READ", Query: zohoQuery("Phone", "Mobile"), Do: func(f *Fake, r *Request) Reply { return zohoSearch(f, r, false) }},
 			{Method: "GET", Path: "/crm/v8/Leads/search", Doc: "search-records; converted leads are left out unless converted says else", Query: zohoQuery("Phone", "Mobile"),
 				Do: func(f *Fake, r *Request) Reply { return zohoSearch(f, r, true) }},
 			{Method: "GET", Path: "/crm/v8/Calls/search", Doc: "search-records", Query: zohoQuery(zohoUnique), Do: func(f *Fake, r *Request) Reply {
@@ -81,7 +81,7 @@ func zohoFields(create bool) []Field {
 		{Name: "data[].Subject", Required: create, Is: Str(255)},
 		{Name: "data[].Call_Type", Required: create, Is: OneOf("Outbound", "Inbound", "Missed"), Doc: "mandatory"},
 		{Name: "data[].Call_Start_Time", Required: create, Is: Like(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d$`, "datetime"), Doc: "mandatory; ISO 8601 with an offset, no fraction; whether Z is one isn't said"},
-		{Name: "data[].Call_Duration", Required: create, Is: Like(`^\d+:[0-5]\d$`, "text"), Doc: "mandatory for a call that is over; Kaizen has hh:mm, those who use it mm:ss: so does this"},
+		{Name: "data[].Call_Duration", Required: create, Is: Like(`^\d+:[0-5]\d$`, "text"), Doc: "mandatory for a call that is over; Kaizen #38 has hh:mm, zoho.com/bigin/developer/docs/apis/calls-response and those who use it mm:ss: so does this"},
 		{Name: "data[].Who_Id.id", Required: true, Is: id, Doc: "a contact"}, {Name: "data[].What_Id.id", Required: true, Is: id, Doc: "with $se_module"},
 		{Name: "data[].$se_module", Is: OneOf("Leads", "Accounts", "Deals")},
 		{Name: "data[].Owner.id", Required: true, Is: OneOf(ZohoUser, ZohoSelf)},
