@@ -29,7 +29,8 @@ func freshdeskCases() []presetCase {
 			{"a required field is left out", `      priority: "${params.priority}"` + "\n", "", "priority: missing"},
 			{"no uuid", `        cf_call_uuid: "${call.call_id}"` + "\n", "", "0 entries carry the call's uuid"},
 			{"the search is asked too early", "    lag: 5m\n", "", "of 2 that were made for 1 calls"},
-			{"the first of two contacts", "response.body.total > 1 ? 'several' : ", "", "two contacts: linked"},
+			{"people who write no country", `join(phone_variants(call.phone_e164), "' OR mobile:'")`, "call.phone_e164", "one contact: linked with"},
+			{"the first of two contacts", "response.body.total > 1 ? 'several'\n      : ", "", "two contacts: linked"},
 		},
 	}
 	callbacks := calls

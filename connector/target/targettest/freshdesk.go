@@ -38,7 +38,7 @@ func Freshdesk() *API {
 		Invalid: freshdeskInvalid,
 		Lag:     3 * time.Minute, // #filter_tickets: what was just created or updated takes a few minutes to be found
 		Contact: func(phone string) map[string]any {
-			return map[string]any{"name": "A person", "phone": phone}
+			return map[string]any{"name": "A person", "phone": nil, "mobile": "0" + National(phone)} // as a person types it
 		},
 		Routes: []Route{
 			{Method: "GET", Path: "/api/v2/search/contacts", Doc: "#filter_contacts", Query: freshdeskQuery("phone", "mobile", "email"),
@@ -103,7 +103,7 @@ func freshdeskInvalid(_ *Route, problems []Problem) Reply {
 func freshdeskQuery(fields ...string) []Field {
 	term := `(` + strings.Join(fields, "|") + `):('[^'"]*'|\d+)`
 	return []Field{{Name: "query", Required: true, Is: func(v any) string {
-		if len(Said(v)) > 512 {
+		if len(Said(v)) > 512 { // #filter_contacts, #filter_tickets
 			return "longer than 512 characters"
 		}
 		return Like(`^"`+term+`( (OR|AND) `+term+`)*"$`, `a query in double quotes, such as "phone:'+49…' OR mobile:'+49…'"`)(v)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,7 +48,7 @@ func ServiceNow() *API {
 			return snowFailed(400, "Invalid value", p.String())
 		},
 		Contact: func(phone string) map[string]any {
-			return map[string]any{"name": "A person", "phone": "", "mobile_phone": phone}
+			return map[string]any{"name": "A person", "phone": "", "mobile_phone": "0" + National(phone)} // as a person types it
 		},
 		Routes: []Route{
 			{Method: "GET", Path: "/api/now/table/sys_user", Doc: "GET /now/table/{tableName}", Query: snowQuery(), Do: func(f *Fake, r *Request) Reply {
@@ -99,7 +100,8 @@ func snowFields(create bool) []Field {
 	}
 }
 
-var snowTerm = regexp.MustCompile(`^(\w+?)(=|LIKE|STARTSWITH|ENDSWITH)(.*)$`)
+// Operators available for filters and queries: ServiceNow's documentation.
+var snowTerm = regexp.MustCompile(`^(\w+?)(=|LIKE|STARTSWITH|ENDSWITH|IN)(.*)$`)
 
 // snowList obeys an encoded query; a term that is invalid is ignored, as sysparm_query says, and then all records are found.
 func snowList(f *Fake, r *Request, collection string, columns ...string) Reply {
@@ -119,7 +121,8 @@ func snowList(f *Fake, r *Request, collection string, columns ...string) Reply {
 				}
 				valid = true
 				v := Said(record.Fields[m[1]])
-				some = some || map[string]bool{"=": v == m[3], "LIKE": strings.Contains(v, m[3]), "STARTSWITH": strings.HasPrefix(v, m[3]), "ENDSWITH": strings.HasSuffix(v, m[3])}[m[2]]
+				some = some || map[string]bool{"=": v == m[3], "LIKE": strings.Contains(v, m[3]), "STARTSWITH": strings.HasPrefix(v, m[3]), "ENDSWITH": strings.HasSuffix(v, m[3]),
+					"IN": slices.Contains(strings.Split(m[3], ","), v)}[m[2]]
 			}
 			all = all && (some || !valid)
 		}
