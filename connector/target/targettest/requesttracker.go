@@ -20,7 +20,7 @@ const (
 )
 
 // RequestTracker is REST 2.0 of Request Tracker 5, as far as tickets go. "Seen" is what a Request Tracker 5.0.3 of Debian 12
-// answered to the same request; that of the end-to-end tests is one.
+// answered to the same request: the end-to-end tests ask both the same, and compare.
 func RequestTracker() *API {
 	return &API{
 		Name: "Request Tracker", Doc: "docs.bestpractical.com/rt/5.0/RT/REST2.html; bestpractical/rt, lib/RT/REST2; seen",
