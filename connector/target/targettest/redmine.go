@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // The Redmine: a project with a tracker, a member who can be assigned, and the custom fields that its users were told to
@@ -56,6 +57,9 @@ func Redmine() *API {
 				Fields: redmineFields(true), Do: func(f *Fake, r *Request) Reply {
 					i := mapOf(r.Map()["issue"])
 					redmineAllowed(i)
+					if wrong := redmineCustomWrong(i); len(wrong) > 0 {
+						return redmineErrors(wrong)
+					}
 					if i["status_id"] == nil {
 						i["status_id"] = redmineNew // the tracker's default
 					}
@@ -70,6 +74,9 @@ func Redmine() *API {
 					}
 					changes := mapOf(r.Map()["issue"])
 					redmineAllowed(changes)
+					if wrong := redmineCustomWrong(changes); len(wrong) > 0 {
+						return redmineErrors(wrong)
+					}
 					if list, ok := changes["custom_fields"].([]any); ok { // those that aren't named keep their values
 						for _, old := range listOf(issue.Fields["custom_fields"]) {
 							if !slices.ContainsFunc(list, func(v any) bool { return Said(Get(v, "id")) == Said(Get(old, "id")) }) {
@@ -107,20 +114,54 @@ func redmineIs(id string) Check {
 	}
 }
 
-// redmineInvalid is a list of sentences: issues_controller.rb, render_validation_errors.
+// redmineInvalid is a list of sentences: issues_controller.rb, render_validation_errors. What they say was seen of Redmine 5.
 func redmineInvalid(_ *Route, problems []Problem) Reply {
 	errors := []any{}
 	for _, p := range problems {
-		what := p.What
-		switch p.Kind {
-		case Missing:
-			what = "cannot be blank"
-		case Refused:
-			what = "is invalid"
+		name := strings.ToUpper(p.Last()[:1]) + p.Last()[1:]
+		subject, _ := p.Value.(string)
+		switch {
+		case p.Field == "body": // seen: without a body
+			return Reply{Status: 400}
+		case p.Field == "issue.project_id": // seen: without a project, there is no tracker and no status either
+			return redmineErrors([]any{"Project cannot be blank", "Tracker cannot be blank", "Status cannot be blank"})
+		case p.Field == "issue.assigned_to_id":
+			errors = append(errors, "Assignee is invalid")
+		case p.Kind == Missing, p.Field == "issue.subject" && p.Kind == Invalid && subject == "":
+			errors = append(errors, name+" cannot be blank")
+		case p.Field == "issue.subject" && p.Kind == Invalid && utf8.RuneCountInString(subject) > 255:
+			errors = append(errors, name+" is too long (maximum is 255 characters)")
+		case p.Kind == Refused:
+			errors = append(errors, name+" is invalid")
+		default:
+			errors = append(errors, name+" "+p.What)
 		}
-		errors = append(errors, strings.ToUpper(p.Last()[:1])+p.Last()[1:]+" "+what)
 	}
-	return Reply{Status: 422, Body: map[string]any{"errors": errors}}
+	return redmineErrors(errors)
+}
+
+func redmineErrors(sentences []any) Reply {
+	return Reply{Status: 422, Body: map[string]any{"errors": sentences}}
+}
+
+// redmineOutcomes are the values that the list Outcome was made with, as the preset says.
+var redmineOutcomes = strings.Fields("connected abandoned unanswered busy no_answer rejected canceled failed unknown")
+
+// redmineCustomWrong says what values the custom fields don't take: custom_field.rb, validate_field_value; the sentences were
+// seen. An empty value is fine: none of the fields is required.
+func redmineCustomWrong(issue map[string]any) (sentences []any) {
+	for _, c := range listOf(issue["custom_fields"]) {
+		value := Said(Get(c, "value"))
+		_, err := strconv.Atoi(value)
+		switch id := Said(Get(c, "id")); {
+		case value == "":
+		case id == RedmineFields["cf_duration"] && err != nil:
+			sentences = append(sentences, "Duration is not a number")
+		case id == RedmineFields["cf_outcome"] && !slices.Contains(redmineOutcomes, value):
+			sentences = append(sentences, "Outcome is not included in the list")
+		}
+	}
+	return sentences
 }
 
 // redmineAllowed drops what the issue can't have, without a word: another tracker, a status that the workflow doesn't allow,
