@@ -97,7 +97,7 @@ PACKAGES := $(BIN)/packages
 packages: build $(BIN)/nfpm-$(NFPM) ## Build bin/packages/*.deb and *.rpm
 	@rm -rf $(PACKAGES)
 	@mkdir -p $(PACKAGES)/tree
-	$(BIN)/wrapup man $(PACKAGES)/tree/man
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/wrapup man $(PACKAGES)/tree/man
 	gzip -9n $(PACKAGES)/tree/man/*
 	for shell in bash zsh fish; do $(BIN)/wrapup completion $$shell >$(PACKAGES)/tree/$$shell || exit 1; done
 	for kind in deb rpm; do \

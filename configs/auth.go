@@ -3,17 +3,18 @@ package configs
 // Auth is how wrapup shows a destination who it is: one of bearer, basic, header, query and oauth2. Beside it, or alone,
 // there may be hmac.
 type Auth struct {
-	// Bearer is a token for the header Authorization: Bearer.
+	// Bearer is a token, which goes along in the header Authorization.
 	Bearer Secret `yaml:"bearer,omitempty"`
 	// Basic is user and password.
 	Basic *Basic `yaml:"basic,omitempty"`
 	// Header is a header of another name.
 	Header *Header `yaml:"header,omitempty"`
-	// Query is a token in the address.
+	// Query is a token in the address, for APIs that take nothing better: servers and proxies write addresses to their logs.
 	Query *Query `yaml:"query,omitempty"`
-	// OAuth2 gets tokens.
+	// OAuth2 holds the credentials by which tokens are had. What of them is needed depends on the grant. How tokens are asked for
+	// is the mapping's to say; what is said here wins, and will do for a mapping that says nothing.
 	OAuth2 *OAuth2 `yaml:"oauth2,omitempty"`
-	// HMAC signs the body.
+	// HMAC is a signature of the body (by SHA-256) in a header, beside one of the others or alone.
 	HMAC *HMAC `yaml:"hmac,omitempty"`
 }
 
@@ -73,12 +74,14 @@ type OAuth2 struct {
 	Audience   string `yaml:"audience,omitempty"`
 
 	// TokenURL is where tokens are asked for.
-	TokenURL URL    `yaml:"token_url,omitempty"`
-	Grant    string `yaml:"grant,omitempty" oneof:"client_credentials refresh_token password jwt_bearer"`
-	Scope    string `yaml:"scope,omitempty"`
+	TokenURL URL `yaml:"token_url,omitempty"`
+	// Grant is by which of the credentials tokens are had.
+	Grant string `yaml:"grant,omitempty" oneof:"client_credentials refresh_token password jwt_bearer"`
+	// Scope is what the tokens are for, in the server's own words.
+	Scope string `yaml:"scope,omitempty"`
 	// ClientIn says where client_id and client_secret stand: in the body, or as Basic in the header Authorization.
 	ClientIn string `yaml:"client_in,omitempty" oneof:"body basic"`
-	// Format is that of the request's body. With the method GET all fields stand in the address.
+	// Format is that of the request's body. With the Method GET all fields stand in the address.
 	Format string `yaml:"format,omitempty" oneof:"form json"`
 	Method string `yaml:"method,omitempty" oneof:"POST GET"`
 	// RefreshTokens says whether one may be sent a second time when it isn't known what became of the first.

@@ -26,7 +26,8 @@ type Config struct {
 	Version int `yaml:"version" default:"1"`
 	// Listen is the address where the dialer posts, as host:port or :port.
 	Listen string `yaml:"listen" default:":8080"`
-	// TLS is what the dialer's connections are encrypted with. Without it they are not.
+	// TLS is a certificate and its key, for the dialer's connections: without it they are not encrypted. When the files change
+	// they are read again.
 	TLS TLS `yaml:"tls"`
 	// TrustedProxies are the networks (10.0.0.0/8) or addresses of the proxies before wrapup: for what they send on, the
 	// sender is the one that they name in X-Forwarded-For or Forwarded.
@@ -106,7 +107,8 @@ type Source struct {
 	Kind string `yaml:"kind" oneof:"nxcloud-events"`
 	// Path where the dialer posts. Two feeds can't have one path.
 	Path string `yaml:"path" default:"/callbacks/nxcloud/events"`
-	// Auth is what a post must carry. Without it everybody who reaches the path can post calls.
+	// Auth is what a post must carry, and where it must come from: all that is given must hold. Without it everybody who
+	// reaches the path can post calls.
 	Auth *SourceAuth `yaml:"auth,omitempty"`
 	// Expect says when events come. Silence at these hours is an alarm; without it silence never is.
 	Expect *Expect `yaml:"expect,omitempty"`
@@ -176,7 +178,7 @@ type Destination struct {
 	When string `yaml:"when,omitempty"`
 	// URL of the destination, http or https, if the mapping has none or another one. It may be a secret.
 	URL URL `yaml:"url,omitempty"`
-	// Auth is how wrapup shows who it is.
+	// Auth is how wrapup shows who it is: one of bearer, basic, header, query and oauth2.
 	Auth *Auth `yaml:"auth,omitempty"`
 	// Sign is the secret by which each request is signed, in the headers of Standard Webhooks: whsec_ and a key in base64. It
 	// is a list while one replaces another: a receiver takes either.
@@ -211,7 +213,7 @@ type Destination struct {
 	Probe Duration `yaml:"probe" default:"30s"`
 	// Params are the values that the mapping asks for.
 	Params map[string]any `yaml:"params,omitempty"`
-	// Retry is when a failed attempt is made again.
+	// Retry is when a failed attempt is made again. The delay doubles with each attempt, and a random part of it is waited.
 	Retry Retry `yaml:"retry"`
 	// Ambiguous is what becomes of a request whose answer was lost where sending it twice would do harm: it is parked for a
 	// person to decide, or sent again.

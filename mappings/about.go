@@ -25,9 +25,12 @@ const (
 	Experimental = "experimental" // against neither, or a fake that had to guess: try it before you rely on it
 )
 
+// aboutKeys are the keys of about.
+func aboutKeys() []string { return []string{"system", "needs", "doubles", "proven"} }
+
 // about reads what people want to know.
 func (l *loader) about(e entry) {
-	keys := l.known(e.value, e.path, "system", "needs", "doubles", "proven")
+	keys := l.known(e.value, e.path, aboutKeys()...)
 	a := &About{}
 	for name, to := range map[string]*string{"system": &a.System, "needs": &a.Needs, "doubles": &a.Doubles, "proven": &a.Proven} {
 		if in, ok := keys[name]; ok {

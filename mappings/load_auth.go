@@ -8,6 +8,11 @@ import (
 	"wrapup/mappings/source"
 )
 
+// tokenKeys are the keys of auth.oauth2.
+func tokenKeys() []string {
+	return []string{"token_url", "token_path", "grant", "scope", "client_in", "format", "method", "audience", "refresh_tokens", "extra", "failed"}
+}
+
 // auth reads what the mapping says about tokens.
 func (l *loader) auth(e entry) {
 	keys := l.known(e.value, e.path, "oauth2")
@@ -16,8 +21,7 @@ func (l *loader) auth(e entry) {
 		l.problem(l.placeOf(e.value, e.path), "auth holds oauth2; how else to log in is said with the destination in wrapup.yaml")
 		return
 	}
-	keys = l.known(o.value, o.path, "token_url", "token_path", "grant", "scope", "client_in", "format", "method", "audience",
-		"refresh_tokens", "extra", "failed")
+	keys = l.known(o.value, o.path, tokenKeys()...)
 	l.m.oauth2 = new(oauth2)
 	to := l.m.oauth2
 	if u, ok := keys["token_url"]; ok {

@@ -14,6 +14,9 @@ import (
 // paramTypes are what a parameter can be.
 func paramTypes() []string { return []string{"text", "int", "number", "bool", "list", "map"} }
 
+// paramKeys are the keys of a parameter.
+func paramKeys() []string { return []string{"required", "type", "default", "help"} }
+
 // typeHint says which type is meant, also where it has another name elsewhere.
 func typeHint(name string, types []string) string {
 	elsewhere := map[string]string{"string": "text", "str": "text", "integer": "int", "float": "number", "decimal": "number",
@@ -56,7 +59,7 @@ func (l *loader) params(keys map[string]entry) (object, *typ) {
 // param reads one parameter; its value is what the destination gives, else the default.
 func (l *loader) param(p entry, values object) (any, *typ) {
 	at := l.placeOf(p.key, p.path)
-	keys := l.known(p.value, p.path, "required", "type", "default", "help")
+	keys := l.known(p.value, p.path, paramKeys()...)
 	kindName := ""
 	if e, ok := keys["type"]; ok {
 		if kindName, _ = l.text(e.value, e.path); !slices.Contains(paramTypes(), kindName) {

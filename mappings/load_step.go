@@ -18,9 +18,14 @@ func stepKeys() []string {
 		"found", "not_found", "finds", "lag", "save", "repeat", "answers"}
 }
 
+// eachKeys are the keys of each.
+func eachKeys() []string {
+	return []string{"method", "path", "query", "headers", "wrap", "answers", "rate"}
+}
+
 // each reads what every step inherits.
 func (l *loader) each(e entry) *each {
-	keys := l.known(e.value, e.path, "method", "path", "query", "headers", "wrap", "answers", "rate")
+	keys := l.known(e.value, e.path, eachKeys()...)
 	to := &each{}
 	if _, ok := keys["method"]; ok {
 		to.method = l.method(keys, "")

@@ -74,9 +74,12 @@ func (l *loader) inlineTable(t *table, e entry) *typ {
 	return values
 }
 
+// tableKeys are the keys of a table that is a file.
+func tableKeys() []string { return []string{"file", "key", "value", "type", "default", "missing"} }
+
 // fileTable reads where a table's file is, and the file.
 func (l *loader) fileTable(t *table, e entry) *typ {
-	keys := l.known(e.value, e.path, "file", "key", "value", "type", "default", "missing")
+	keys := l.known(e.value, e.path, tableKeys()...)
 	for _, k := range []struct {
 		name string
 		to   *string

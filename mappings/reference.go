@@ -1,10 +1,17 @@
 package mappings
 
 import (
+	_ "embed" // for the reference
 	"fmt"
 	"slices"
 	"strings"
 )
+
+//go:embed reference.md
+var reference string
+
+// Reference says of each key of a mapping what it means, as Markdown.
+func Reference() string { return reference }
 
 // FunctionsPage describes the functions that expressions can call, as Markdown.
 func FunctionsPage() string {
