@@ -22,6 +22,9 @@ const (
 // Delivery is what is kept of one call for one destination.
 type Delivery struct {
 	State DeliveryState `json:"state"`
+	// Since is since when it has been waiting, where that isn't since the call was finished: a backfill, a later revision or a
+	// person put it into the queue.
+	Since Time `json:"since,omitempty"`
 	// Wanted is the newest revision there is to deliver, Done the last one that was delivered in full.
 	Wanted int `json:"wanted"`
 	Done   int `json:"done,omitempty"`

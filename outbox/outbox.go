@@ -266,6 +266,11 @@ type Ref struct {
 // IsZero says that it refers to nothing.
 func (r Ref) IsZero() bool { return r == Ref{} }
 
+// Before says that what it refers to was created before the other.
+func (r Ref) Before(other Ref) bool {
+	return r.Day < other.Day || r.Day == other.Day && r.Seq < other.Seq
+}
+
 // Day is a day in UTC, counted from 1970-01-01.
 type Day uint32
 
@@ -287,7 +292,8 @@ func ParseDay(s string) (Day, error) {
 	return DayOf(t), nil
 }
 
-// Key is a task's place in its queue.
+// Key is a task's place in its queue: compared as bytes, the keys of a queue are in the order of the times at which its tasks
+// are due.
 type Key [16]byte
 
 // Task is work to be done about an entry.

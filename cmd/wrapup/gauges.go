@@ -50,7 +50,7 @@ var (
 
 	gBacklog   = newGauge(prometheus.GaugeValue, "wrapup_backlog", "Deliveries that wait.", "destination")
 	gSending   = newGauge(prometheus.GaugeValue, "wrapup_backlog_sending", "Those of them that are being sent.", "destination")
-	gOldest    = newGauge(prometheus.GaugeValue, "wrapup_backlog_oldest_age_seconds", "For how long the oldest of the calls that wait has been finished, at least.", "destination")
+	gOldest    = newGauge(prometheus.GaugeValue, "wrapup_backlog_oldest_age_seconds", "For how long the one has waited that has waited longest: since its call was finished, or a backfill, a later revision or a person asked for it.", "destination")
 	gHeld      = newGauge(prometheus.GaugeValue, "wrapup_backlog_held", "Those that wait for something to appear, among the first 1000; counted once a minute.", "destination")
 	gAside     = newGauge(prometheus.GaugeValue, "wrapup_set_aside", "Deliveries that are dead, parked (maybe delivered) or unreadable.", "destination", "state")
 	gPaused    = newGauge(prometheus.GaugeValue, "wrapup_destination_paused", "1 while the destination is paused: until it is back (trouble), or until a person resumes it (person).", "destination", "by")

@@ -39,7 +39,7 @@ func TestAttention(t *testing.T) {
 		{"little room", &Status{Self: Self{Running: true, RoomLow: "the disk has 300.0 MiB left"}}, "there is little room left for events: the disk has"},
 		{"no room", &Status{Self: Self{Running: true, RoomLow: "x", Unready: []string{"disk full"}}}, "not ready: disk full"},
 		{"a call that waits for long", destination(DestinationStatus{State: DestinationRunning, Waiting: 7, OldestAt: ago(2 * time.Hour)}),
-			"crm: 7 call(s) wait, and one of them was finished 2h ago"},
+			"crm: 7 call(s) wait, and one of them has waited for 2h"},
 		{"calls that wait", destination(DestinationStatus{State: DestinationRunning, Waiting: 7, OldestAt: ago(time.Minute)}), ""},
 		{"dead ones", destination(DestinationStatus{State: DestinationRunning, Dead: 2}), "crm: 2 dead"},
 		{"parked ones", destination(DestinationStatus{State: DestinationRunning, Parked: 2}), "crm: 2 parked"},

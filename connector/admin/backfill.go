@@ -218,7 +218,7 @@ func (b *backfill) giveOne(ctx context.Context, c *chosenCall, due time.Time) er
 // plan gives the commit that makes the delivery. The entry is put as it is, for its version's sake: a revision or an erasure
 // that comes between would not know of the new row.
 func (b *backfill) plan(c *chosenCall, due time.Time) (outbox.Tx, error) {
-	d := connector.Delivery{State: connector.DeliveryWaiting, Wanted: c.revision}
+	d := connector.Delivery{State: connector.DeliveryWaiting, Since: connector.TimeOf(due), Wanted: c.revision}
 	row, err := d.Encode()
 	if err != nil {
 		return outbox.Tx{}, err

@@ -56,6 +56,7 @@ func (s Source) Retry(ctx context.Context, o Order) ([]Changed, error) {
 		// The newest revision is sent, unless the delivery had begun with an earlier one: that is finished first. What may have
 		// been done stays noted: where the mapping can look for it, that comes first.
 		if c.was != connector.DeliveryWaiting {
+			d.Since = connector.TimeOf(c.now)
 			d.Retried, d.Redone = true, false
 			d.Insist = c.was == connector.DeliveryParked
 		}

@@ -1,12 +1,12 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"wrapup/connector"
 	"wrapup/outbox"
@@ -37,7 +37,8 @@ type DestinationStatus struct {
 	Due     connector.Time `json:"due"`
 	// Oldest is the day (UTC) on which the oldest of the calls that wait was finished, "" if none waits.
 	Oldest string `json:"oldest_day"`
-	// OldestAt is when it was finished, 0 if none waits. Of a large backlog the true time may be earlier, but on that day.
+	// OldestAt is since when the one waits that has waited longest, 0 if none does: since the call was finished, or since a
+	// backfill, a later revision or a person asked for it. Of a large backlog it is the longest of a sample.
 	OldestAt connector.Time `json:"oldest_at"`
 	Dead     int64          `json:"dead"`
 	Parked   int64          `json:"parked"`
@@ -86,7 +87,7 @@ func (s Source) DestinationStatus(ctx context.Context) ([]DestinationStatus, err
 		}
 		out[i].Waiting, out[i].Sending, out[i].Due = depth.Waiting, depth.Claimed, connector.TimeOf(depth.Oldest)
 		out[i].Unreadable = int64(depth.Buried)
-		if out[i].LastError, out[i].LastErrorAt, err = s.lastError(ctx, name); err != nil {
+		if err := s.lookAtSome(ctx, &out[i]); err != nil {
 			return nil, err
 		}
 		s.flow(&out[i])
@@ -111,46 +112,9 @@ func (s Source) DestinationStatus(ctx context.Context) ([]DestinationStatus, err
 		}
 	}
 	for i := range out {
-		if err := s.oldest(ctx, &out[i]); err != nil {
-			return nil, err
-		}
 		out[i].Unreadable = max(0, out[i].Unreadable-out[i].Dead-out[i].Parked)
 	}
 	return out, nil
-}
-
-// oldestSample is how many of the waiting deliveries are looked at for the oldest call. Those that are due first come first,
-// and only of what has failed before is that not the oldest.
-const oldestSample = 100
-
-// oldest finds when the oldest of the calls was finished that wait. It costs the same however many wait.
-func (s Source) oldest(ctx context.Context, d *DestinationStatus) error {
-	if d.Waiting == 0 {
-		return nil
-	}
-	tasks, err := s.Store.Tasks(ctx, d.Destination, false, outbox.Key{}, oldestSample)
-	if err != nil && !errors.Is(err, outbox.ErrDamaged) {
-		return err
-	}
-	var first outbox.Ref
-	for _, t := range tasks {
-		if first.IsZero() || t.Ref.Day < first.Day || t.Ref.Day == first.Day && t.Ref.Seq < first.Seq {
-			first = t.Ref
-		}
-	}
-	day, err := outbox.ParseDay(d.Oldest)
-	if err == nil && (first.IsZero() || day < first.Day) { // the oldest is not among those: it is of that day, and that is all there is to say
-		d.OldestAt = connector.TimeOf(day.Time().Add(24*time.Hour - time.Microsecond))
-		return nil
-	}
-	entry, err := s.Store.Entry(ctx, first)
-	if err != nil {
-		return nil //nolint:nilerr // it has just left, or can't be read: the lane says so
-	}
-	if call, err := connector.DecodeCall(entry.Body); err == nil {
-		d.OldestAt = call.FinishedAt
-	}
-	return nil
 }
 
 // lane says what the destination's lane does.
@@ -175,46 +139,91 @@ func (s Source) lane(d *DestinationStatus) {
 	}
 }
 
-// errorSample is how many of the waiting deliveries are asked for their last error.
-const errorSample = 20
+// waitingSample is how many of the waiting deliveries are looked at, of those that are due and of those that will be.
+const waitingSample = 50
 
-// lastError looks for the latest failure: of the first waiting deliveries, and of the one that was set aside last. It
-// costs the same however many there are.
-func (s Source) lastError(ctx context.Context, queue string) (reason string, at connector.Time, err error) {
+// lookAtSome looks for the latest failure, and for what has waited longest: among the first of the deliveries that are due,
+// the first of those that will be, which have mostly failed before, and the one that was set aside last. It costs the same
+// however many there are.
+func (s Source) lookAtSome(ctx context.Context, d *DestinationStatus) error {
+	queue := d.Destination
+	var finished outbox.Entry // of the calls that have waited since they were finished, the one that was first
 	look := func(task outbox.Task) {
 		entry, err := s.Store.Entry(ctx, task.Ref)
 		if err != nil {
-			return
+			return // it has just left, or can't be read: the lane says so
 		}
-		d, err := connector.DecodeDelivery(entry.Row(queue).Body)
+		row, err := connector.DecodeDelivery(entry.Row(queue).Body)
 		if err != nil {
 			return
 		}
-		failed := d.LastFailed
-		if task.Buried {
+		failed := row.LastFailed
+		switch {
+		case task.Buried:
 			failed = connector.TimeOf(task.Due)
-		} else if d.Failed == 0 {
-			return
+		case row.Since.Known():
+			if !d.OldestAt.Known() || row.Since < d.OldestAt {
+				d.OldestAt = row.Since
+			}
+		case finished.Ref.IsZero() || entry.Ref.Before(finished.Ref):
+			finished = entry
 		}
-		if failed > at {
-			reason, at = d.Reason, failed
+		if (task.Buried || row.Failed > 0) && failed > d.LastErrorAt {
+			d.LastError, d.LastErrorAt = row.Reason, failed
 		}
 	}
-	waiting, err := s.Store.Tasks(ctx, queue, false, outbox.Key{}, errorSample)
-	if err != nil && !errors.Is(err, outbox.ErrDamaged) {
-		return "", 0, err
-	}
-	for _, task := range waiting {
-		look(task)
+	after := outbox.Key{}
+	for range 2 {
+		waiting, err := s.Store.Tasks(ctx, queue, false, after, waitingSample)
+		if err != nil && !errors.Is(err, outbox.ErrDamaged) {
+			return err
+		}
+		for _, task := range waiting {
+			look(task)
+		}
+		if len(waiting) < waitingSample {
+			break
+		}
+		if after, err = s.lastDue(ctx, queue); err != nil {
+			return err
+		}
+		if last := waiting[len(waiting)-1].Key; bytes.Compare(after[:], last[:]) < 0 {
+			after = last
+		}
 	}
 	last, ok, err := s.Store.LastBuried(ctx, queue)
 	if err != nil && !errors.Is(err, outbox.ErrDamaged) {
-		return "", 0, err
+		return err
 	}
 	if ok {
 		look(last)
 	}
-	return reason, at, nil
+	if finished.Ref.IsZero() {
+		return nil
+	}
+	if call, err := connector.DecodeCall(finished.Body); err == nil && (!d.OldestAt.Known() || call.FinishedAt < d.OldestAt) {
+		d.OldestAt = call.FinishedAt
+	}
+	return nil
+}
+
+// lastDue gives a key behind which are the tasks of the queue that will be due later. As keys are in the order of the tasks, each
+// look settles one bit of it.
+func (s Source) lastDue(ctx context.Context, queue string) (outbox.Key, error) {
+	now := s.Now()
+	var key outbox.Key
+	for bit := range 8 * len(key) {
+		further := key
+		further[bit/8] |= 0x80 >> (bit % 8)
+		next, err := s.Store.Tasks(ctx, queue, false, further, 1)
+		if err != nil && !errors.Is(err, outbox.ErrDamaged) {
+			return key, err
+		}
+		if len(next) == 1 && !next[0].Due.After(now) {
+			key = further
+		}
+	}
+	return key, nil
 }
 
 // Pause holds a destination until it is resumed.

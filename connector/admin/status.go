@@ -174,7 +174,7 @@ func (s *Status) attention(now time.Time) {
 			add("%s is not configured, and %d call(s) wait for it (wrapup reload --help)", d.Destination, d.Waiting)
 		}
 		if age := now.Sub(d.OldestAt.Time()); d.OldestAt.Known() && age > backlogAge {
-			add("%s: %d call(s) wait, and one of them was finished %s ago (wrapup deliveries list --destination %[1]s)", d.Destination, d.Waiting,
+			add("%s: %d call(s) wait, and one of them has waited for %s (wrapup deliveries list --destination %[1]s)", d.Destination, d.Waiting,
 				inWords(age))
 		}
 		for _, set := range []struct {

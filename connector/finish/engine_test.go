@@ -470,6 +470,44 @@ func TestQueueCounters(t *testing.T) {
 	})
 }
 
+// A delivery that is over waits again because of a revision since that revision, not since the call was finished.
+func TestSinceWhenADeliveryWaits(t *testing.T) {
+	in := func(codes ...string) (out []connector.Event) {
+		for i, code := range codes {
+			out = append(out, event(code, float64(i), map[string]string{"1/3": "dewi"}[code]))
+		}
+		return out
+	}
+	timed(t, "an amendment", func(t *testing.T, w *world) {
+		delivery := func() (*connector.Delivery, outbox.Entry) {
+			entries, err := w.store.Entries(t.Context(), connector.CallGroup("c"))
+			require.NoError(t, err)
+			d, err := connector.DecodeDelivery(entries[0].Row("crm").Body)
+			require.NoError(t, err)
+			return d, entries[0]
+		}
+		w.post(in("2/1", "2/3", "2/4")...)
+		w.after(time.Minute)
+		d, entry := delivery()
+		assert.False(t, d.Since.Known(), "since it was finished")
+		tasks, _, err := w.store.Claim(t.Context(), "crm", time.Now(), 1, outbox.OldestFirst)
+		require.NoError(t, err)
+		d.State, d.Done = connector.DeliveryDone, 1
+		body, err := d.Encode()
+		require.NoError(t, err)
+		require.NoError(t, w.store.Settle(t.Context(), tasks[0], outbox.Done(), outbox.Tx{
+			Put: []outbox.RowPut{{Ref: entry.Ref, Name: "crm", Prev: entry.Row("crm").Version, Body: body}},
+		}))
+		w.after(time.Hour)
+		amended := connector.TimeOf(time.Now())
+		w.post(in("1/3")...)
+		w.after(time.Minute)
+		d, _ = delivery()
+		assert.Equal(t, connector.DeliveryWaiting, d.State)
+		assert.GreaterOrEqual(t, d.Since, amended)
+	})
+}
+
 func TestAgentsNow(t *testing.T) {
 	now := func(w *world) string {
 		agents := w.engine.Agents()

@@ -155,7 +155,7 @@ func (e *Engine) amend(ctx context.Context, tx *outbox.Tx, c *change, now time.T
 		was := d.Standing()
 		d.Wanted = revision
 		if d.State == connector.DeliveryDone || d.State == connector.DeliverySkipped {
-			d.State, d.Reason = connector.DeliveryWaiting, ""
+			d.State, d.Since, d.Reason = connector.DeliveryWaiting, connector.TimeOf(now), ""
 			tx.Enqueue = append(tx.Enqueue, outbox.NewTask{Queue: row.Name, Ref: ref, Due: now})
 		}
 		tx.Count = append(tx.Count, moved(ref.Day, row.Name, was, d.Standing())...)

@@ -1,6 +1,7 @@
 package outboxtest
 
 import (
+	"bytes"
 	"sync"
 	"time"
 
@@ -167,7 +168,10 @@ var taskTests = []test{
 			require.NoError(r, err)
 			require.Len(r, tasks, []int{2, 2, 1}[page])
 			seen = append(seen, about(tasks)...)
-			after = tasks[len(tasks)-1].Key
+			for _, task := range tasks {
+				require.Negative(r, bytes.Compare(after[:], task.Key[:]), "keys are in the order of their tasks")
+				after = task.Key
+			}
 			require.Equal(r, at(2*page+1), tasks[0].Due)
 		}
 		require.Equal(r, refs, seen)
