@@ -3,6 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +15,7 @@ import (
 
 	"wrapup/connector"
 	"wrapup/connector/admin"
+	"wrapup/outbox/bolt"
 )
 
 // gauges are what the daemon tells of itself when it is asked. A scrape reads a few things of each destination, and the
@@ -69,6 +73,8 @@ var (
 	gQuarantineRoom    = newGauge(prometheus.GaugeValue, "wrapup_quarantine_room_bytes", "What they may take.")
 	gQuarantineRefused = newGauge(prometheus.CounterValue, "wrapup_quarantine_refused_total", "Posts that there was no room for in quarantine: each may be a lost event.")
 
+	gSalvaged = newGauge(prometheus.GaugeValue, "wrapup_store_salvaged_timestamp_seconds", "When a damaged store was salvaged last, until its report is moved away; 0 if no report lies there.")
+
 	gReload   = newGauge(prometheus.GaugeValue, "wrapup_config_last_reload_successful", "0 if the last reload was refused: the configuration before it is in use.")
 	gReloadAt = newGauge(prometheus.GaugeValue, "wrapup_config_last_reload_timestamp_seconds", "When the configuration was read last.")
 )
@@ -79,6 +85,7 @@ func allGauges() []gauge {
 		gEvents, gPosts, gRefused, gConns, gMost, gRefusing, gLast, gSilent, gMissing, gBehind, gOpen, gLate, gOverdue, gBacklog, gSending,
 		gOldest, gHeld, gAside, gPaused, gQueues, gAbandoned, gFile, gUsed, gFree, gMax, gLeft, gReserve, gQuarantine, gQuarantineBytes,
 		gQuarantineRoom, gQuarantineRefused, gReload, gReloadAt,
+		gSalvaged,
 	}
 }
 
@@ -286,7 +293,31 @@ func (g *gauges) store(to chan<- prometheus.Metric) error {
 		return err
 	}
 	gFile.to(to, float64(size))
+	salvaged, err := lastSalvage(g.d.parts.store.Path())
+	if err != nil {
+		return err
+	}
+	gSalvaged.to(to, seconds(salvaged))
 	return nil
+}
+
+// lastSalvage gives when the newest of the reports on damaged stores was written that lie beside the store.
+func lastSalvage(path string) (last connector.Time, err error) {
+	reports, err := bolt.SalvageReports(path)
+	if err != nil {
+		return 0, err
+	}
+	for _, report := range reports {
+		info, err := os.Stat(report)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it has just been moved away
+		}
+		if err != nil {
+			return 0, err
+		}
+		last = max(last, connector.TimeOf(info.ModTime()))
+	}
+	return last, nil
 }
 
 var _ prometheus.Collector = (*gauges)(nil)

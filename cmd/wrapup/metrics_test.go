@@ -1,12 +1,15 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -215,4 +218,43 @@ func TestMetricsOfManyQueues(t *testing.T) {
 	assert.Equal(t, admin.QueueStats{Queue: otherQueues, Offered: 899 * 900 / 2, Answered: 1800, Abandoned: 900}, few[mostQueues])
 	assert.Equal(t, noQueue, queueLabel(""))
 	assert.True(t, utf8.ValidString(queueLabel("10\xff")))
+}
+
+// A store that was salvaged is an alarm until somebody has settled it, over restarts.
+func TestMetricsOfASalvage(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "sources: [{kind: nxcloud-events}]\ndestinations: [{name: crm, mapping: record, url: \"http://127.0.0.1:1/\"}]\n")
+	public := s.freeAddress()
+	s.edit("admin: {", "admin: {listen: "+public+", ")
+	s.damaged = true
+	salvaged := func() string { return value(t, scrape(t, public), "wrapup_store_salvaged_timestamp_seconds", "") }
+	s.start()
+	s.accepted(documented(t)...)
+	require.Equal(t, "0", salvaged())
+	require.Zero(t, s.terminate())
+
+	path := filepath.Join(s.dir, "data", storeFile)
+	image, err := os.ReadFile(path)
+	require.NoError(t, err)
+	head := image[16:] // of the two that there are, the newer
+	if other := image[4096+16:]; binary.NativeEndian.Uint64(other[48:]) > binary.NativeEndian.Uint64(head[48:]) {
+		head = other
+	}
+	image[binary.NativeEndian.Uint64(head[16:])*4096+8] ^= 0xff // the page that it leads to
+	require.NoError(t, os.WriteFile(path, image, 0o600))
+	began := time.Now().Truncate(time.Second)
+	for range 2 {
+		s.start()
+		at, err := strconv.ParseFloat(salvaged(), 64)
+		require.NoError(t, err)
+		require.WithinRange(t, time.UnixMicro(int64(at*1e6)), began, time.Now())
+		require.Zero(t, s.terminate())
+	}
+	reports, err := filepath.Glob(path + ".damaged-*.txt")
+	require.NoError(t, err)
+	require.Len(t, reports, 1)
+	s.start()
+	require.NoError(t, os.Rename(reports[0], filepath.Join(s.dir, "settled.txt")))
+	require.Equal(t, "0", salvaged())
+	require.Zero(t, s.terminate())
 }
