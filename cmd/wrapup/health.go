@@ -52,7 +52,10 @@ func (d *daemon) unready(ctx context.Context) (why []string) {
 		why = append(why, "it is being stopped")
 	}
 	if err := healthy(ctx, d.parts.store); err != nil {
-		why = append(why, "events can't be stored: "+err.Error())
+		return append(why, "events can't be stored: "+err.Error())
+	}
+	if room := d.parts.room.check(); room != "" { // the store itself would take them: its room is for what is to be delivered
+		why = append(why, "events are refused: "+room)
 	}
 	return why
 }

@@ -32,8 +32,9 @@ func (d *daemon) notifyReloading() {
 // healthGroup is a group that never holds anything.
 const healthGroup = "health/check"
 
-// healthy asks the store to commit something, which changes nothing: an answer shows that what is posted can be stored. A
-// full disk is an answer, too: a restart would not mend it.
+// healthy asks the store to commit something, which changes nothing: an answer shows that whoever commits is not stuck. Nothing is
+// written for it, so a disk that hangs shows once there is something to write: an event, say. A full disk is an answer, too: a
+// restart would not mend it.
 func healthy(ctx context.Context, store *bolt.Store) error {
 	answer := make(chan error, 1)
 	go func() { // it ends when the store answers, or the process ends because it doesn't

@@ -74,3 +74,31 @@ func TestTLS(t *testing.T) {
 	s.start()
 	assert.Equal(t, "old", s.secure("g"), "a dialer that doesn't look at it loses nothing")
 }
+
+// Other files are served from a reload on; those that don't fit each other, or aren't there, are refused, and the old ones go on.
+func TestTLSOfOtherFiles(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, config("http://127.0.0.1:1/")+"tls: {cert: tls.crt, key: tls.key}\n")
+	cert, key := s.writePair("new", time.Now().Add(time.Hour))
+	s.write("new/tls.crt", cert)
+	_, oldKey := s.writePair("old", time.Now().Add(time.Hour))
+	s.start()
+	assert.Equal(t, "old", s.secure("a"))
+	s.write("new/tls.key", oldKey)
+	s.edit("cert: tls.crt, key: tls.key", "cert: new/tls.crt, key: new/tls.key")
+	assert.Contains(t, s.fails("reload"), "tls: cert and key are no pair")
+	assert.Equal(t, "old", s.secure("a"))
+	s.edit("key: new/tls.key", "key: new/none.key")
+	assert.Contains(t, s.fails("reload"), "tls.key: new/none.key: there is no such file")
+	s.edit("key: new/none.key", "key: new/tls.key")
+	s.write("new/tls.key", key)
+	s.succeeds("reload")
+	assert.Equal(t, "new", s.secure("b"))
+
+	s.writePair("old again", time.Now().Add(time.Hour)) // the former files, which nobody watches any more
+	cert, key = s.writePair("newer", time.Now().Add(time.Hour))
+	s.write("new/tls.crt", cert)
+	s.write("new/tls.key", key)
+	s.eventually("the files to be watched", func() bool { return s.secure("c") == "newer" })
+	require.Zero(t, s.terminate())
+}
