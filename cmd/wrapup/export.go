@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -191,9 +192,9 @@ func csvRow(c *admin.ListedCall) []string {
 		string(agent.SIPID), fmt.Sprint(len(r.Agents)), strings.Join(names(r.Flags), " "), strings.Join(deliveries, "; ")}
 }
 
-// noFormula keeps a spreadsheet from calculating what a dialer sent.
+// noFormula keeps a spreadsheet from calculating what a dialer sent. In some languages they take the wide forms of the signs, too.
 func noFormula(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
+	if first, _ := utf8.DecodeRuneInString(s); s != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
 		return "'" + s
 	}
 	return s

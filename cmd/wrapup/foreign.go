@@ -45,6 +45,16 @@ func escaped(s string) string {
 	return b.String()
 }
 
+// escapedLines is escaped for a text of lines, which may be set in with tabs.
+func escapedLines(s string) string {
+	for _, between := range []string{"\n", "\t"} {
+		if before, after, ok := strings.Cut(s, between); ok {
+			return escapedLines(before) + between + escapedLines(after)
+		}
+	}
+	return escaped(s)
+}
+
 // escapedJSON escapes what is harmful in a JSON text and not escaped there already. Outside of strings there is nothing of
 // it but line breaks, which stay.
 func escapedJSON(text []byte) []byte {

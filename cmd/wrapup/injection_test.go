@@ -1,15 +1,20 @@
 package main
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"wrapup/connector"
 )
 
 // hostile is a text that does something to a terminal, or to whoever reads a line of a log: it sets a title and a colour,
@@ -107,6 +112,10 @@ func TestInjection(t *testing.T) {
 			} {
 				s.answered(s.raw(said))
 			}
+			call["uuid"], call["type"], call["state"], call["time"] = `"open"`, "2", "3", fmt.Sprint(at) // and this one is open
+			call["info"] = string(quoted)
+			status, _ = s.postTo("/"+dialerToken, body(call))
+			require.Equal(t, 200, status)
 			if format == "json" {
 				everythingPrinted(t, s, "=1+1<script>alert(1)</script>\u202e")
 			}
@@ -126,19 +135,104 @@ func TestInjection(t *testing.T) {
 	}
 }
 
-// everythingPrinted looks at what the commands print of a hostile call.
+// everythingPrinted looks at what the commands print of a hostile call: for people, and for programs.
 func everythingPrinted(t *testing.T, s *site, uuid string) {
 	for _, args := range [][]string{
-		{"why", uuid}, {"why", "u", "-o", "json"}, {"deliveries", "list"}, {"deliveries", "show", uuid}, {"deliveries", "show", uuid, "-o", "json"},
-		{"deliveries", "retry", uuid, "--dry-run"}, {"destinations"}, {"destinations", "test", "sink", "--create", "--yes"},
-		{"destinations", "test", "sink", "--create", "--yes", "-o", "json"}, {"destinations", "test", "sink", "--call", uuid},
-		{"agents"}, {"agents", "-o", "json"}, {"queues"}, {"sources"}, {"audit"},
-		{"quarantine", "list"}, {"quarantine", "retry", "--all", "--yes"}, {"why", "\x1b[31m"}, {"deliveries", "retry", "\x1b[31m"},
+		{"why", uuid}, {"why", "u"}, {"why", "open"}, {"why", "812345613"}, {"status"}, {"calls"}, {"calls", "--open"}, {"calls", "--agent", uuid},
+		{"calls", "--queue", uuid}, {"events"}, {"events", "--limit", "3"}, {"agents"}, {"queues"}, {"sources"}, {"audit"}, {"audit", "--day", uuid},
+		{"deliveries", "list"}, {"deliveries", "list", "--reason", "evil"}, {"deliveries", "show", uuid}, {"deliveries", "retry", uuid, "--dry-run"},
+		{"deliveries", "drop", uuid, "--reason", hostile[:20], "--dry-run"}, {"destinations"}, {"destinations", "test", "sink", "--create", "--yes"},
+		{"destinations", "test", "sink", "--call", uuid}, {"backfill", "--to", "sink", "--since", "1h", "--dry-run"}, {"backfill", "--to", uuid, "--since", "1h"},
+		{"erase", "--phone", "812345613", "--dry-run"}, {"erase", "--phone", uuid}, {"quarantine", "list"}, {"quarantine", "retry", "--all", "--dry-run"},
+		{"quarantine", "drop", "--all", "--dry-run"}, {"preview", "--against", "5"}, {"preview", "--destination", "sink", "--call", uuid},
+		{"why", "\x1b[31m"}, {"deliveries", "retry", "\x1b[31m"}, {"deliveries", "show", "\x1b[31m"}, {"quarantine", "show", "\x1b[31m"},
+		{"calls", "--phone", "\x1b[31m"}, {"calls", "--since", "\x1b[31m"}, {"calls", "--outcome", "\x1b[31m"}, {"destinations", "pause", "\x1b[31m", "--reason", "x"},
+		{"\x1b[31m"}, {"calls", "--\x1b[31m"},
 	} {
+		what := strings.Join(args, " ")
 		out, _ := s.run(args...)
-		harmless(t, strings.Join(args, " "), out)
+		harmless(t, what, out)
+		out, errs, _ := wrapup(t, append(args, "--config", s.config, "-o", "json")...)
+		harmless(t, what+" -o json", out+errs)
+		if !strings.Contains(errs, "unknown shorthand flag") && out != "" {
+			for line := range strings.Lines(out) { // or lines of it
+				if json.Valid([]byte(out)) {
+					break
+				}
+				assert.True(t, json.Valid([]byte(line)), "%s -o json: %s", what, line)
+			}
+		}
 	}
 	for _, one := range s.quarantined().Quarantined[:3] {
 		harmless(t, "show", s.succeeds("quarantine", "show", one.ID))
+		harmless(t, "show", s.succeeds("quarantine", "show", one.ID, "-o", "json"))
+	}
+	for _, args := range [][]string{{"calls", "--agent", ""}, {"calls", "--queue", ""}, {"why", ""}, {"deliveries", "show", ""}, {"quarantine", "show", ""}} {
+		out, errs, _ := wrapup(t, append([]string{"--config", s.config, "__complete"}, args...)...)
+		harmless(t, "completion of "+strings.Join(args, " "), out+errs)
+	}
+	exported(t, s)
+	followed(t, s)
+}
+
+// exported looks at what goes into files: no cell is a formula, and the JSON is one.
+func exported(t *testing.T, s *site) {
+	t.Helper()
+	out, errs, code := wrapup(t, "export", "--config", s.config)
+	require.Zero(t, code, errs)
+	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+	require.NoError(t, err)
+	require.Greater(t, len(rows), 1)
+	cells := 0
+	for _, row := range rows {
+		for _, cell := range row {
+			cells += strings.Count(cell, "1+1<script>")
+			assert.False(t, strings.ContainsAny(cell[:min(1, len(cell))], "=+-@\t\r\n"), "a formula: %q", cell)
+		}
+	}
+	assert.GreaterOrEqual(t, cells, 5, "what is hostile is in it, as a text")
+	out, errs, code = wrapup(t, "export", "--format", "jsonl", "--config", s.config)
+	require.Zero(t, code, errs)
+	harmless(t, "export --format jsonl", out)
+	for line := range strings.Lines(out) {
+		var r connector.Record
+		require.NoError(t, json.Unmarshal([]byte(line), &r), line)
+	}
+}
+
+// followed looks at events as they come.
+func followed(t *testing.T, s *site) {
+	t.Helper()
+	for _, args := range [][]string{nil, {"-o", "json"}} {
+		cmd := exec.Command(os.Args[0], append([]string{"events", "--follow", "--config", s.config}, args...)...)
+		cmd.Env = append(os.Environ(), "BE_WRAPUP=1")
+		seen := &logs{}
+		cmd.Stdout, cmd.Stderr = seen, seen
+		require.NoError(t, cmd.Start())
+		n := 0
+		s.eventually("the event to be shown", func() bool {
+			n++
+			quoted, err := json.Marshal(fmt.Sprintf("=1+1\u202e%d", n))
+			require.NoError(t, err)
+			info, err := json.Marshal(hostile)
+			require.NoError(t, err)
+			_, _ = s.postTo("/"+dialerToken, fmt.Sprintf(`{"type":2,"state":1,"callid":%[1]s,"uuid":%[1]s,"callphone":%[1]s,"time":"%d","info":%s}`,
+				quoted, time.Now().Unix(), info))
+			_, _ = s.postTo("/"+dialerToken, hostile)
+			return strings.Contains(seen.String(), "=1+1") && strings.Contains(seen.String(), "quarantined")
+		})
+		require.NoError(t, cmd.Process.Kill())
+		_ = cmd.Wait()
+		harmless(t, "events --follow "+strings.Join(args, " "), seen.String())
+	}
+}
+
+func TestNoFormula(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"": "", "call": "call", "1=1": "1=1", "=1+1": "'=1+1", "+62812": "'+62812", "-1": "'-1", "@SUM(A1)": "'@SUM(A1)", "\t=1": "'\t=1", "\r=1": "'\r=1",
+		"＝1+1": "'＝1+1", "＠SUM": "'＠SUM", "\xff=1": "\xff=1",
+	} {
+		assert.Equal(t, want, noFormula(text))
 	}
 }

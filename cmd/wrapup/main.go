@@ -27,9 +27,9 @@ func main() {
 	switch {
 	case errors.Is(err, errReported):
 	case errors.As(err, &problems):
-		fmt.Fprintln(os.Stderr, problems.Detailed())
+		fmt.Fprintln(os.Stderr, escapedLines(problems.Detailed()))
 	default:
-		fmt.Fprintln(os.Stderr, "wrapup:", err)
+		fmt.Fprintln(os.Stderr, "wrapup:", escapedLines(err.Error()))
 	}
 	os.Exit(exitCode(err))
 }
