@@ -35,10 +35,11 @@ test: ## Run all tests, with the race detector
 	go test ./cmd/wrapup -run 'TestSlowConnections|TestFloodsOfHeaders|TestDeepAndLargeBodies'
 
 .PHONY: test-long
-test-long: ## Kill the daemon 200 times under load, cut the power at every moment of 1,000 events, damage 2,000 files
+test-long: ## Kill the daemon 200 times under load, cut the power at every moment of 1,000 events, damage 2,000 files, ask for calls among a million
 	TEST_CUTS=all go test -timeout 30m -count=1 -run TestPowerCuts -v ./cmd/wrapup
 	TEST_FLIPS=2000 go test -timeout 30m -count=1 -run TestFlippedBytes -v ./connector/salvage
 	TEST_KILLS=200 go test -timeout 30m -count=1 -run TestKilledAgainAndAgain -v ./cmd/wrapup
+	TEST_CALLS=1000000 go test -timeout 30m -count=1 -run 'TestWhySpeed|TestWhyInALargeStore' -v ./cmd/wrapup ./connector/admin
 
 SOAK ?= 5m
 
