@@ -85,7 +85,11 @@ func (l *loader) load() *Config {
 func (l *loader) readConfig(envNames map[string]bool) (map[string]any, bool) {
 	src, err := l.ReadFile(l.Path)
 	if err != nil {
-		l.add(l.whole, "", false, unreadable(err))
+		what := unreadable(err)
+		if errors.Is(err, fs.ErrNotExist) {
+			what += ": wrapup init writes a first one; --config, or the variable " + envConfig + ", names another"
+		}
+		l.add(l.whole, "", false, what)
 		return nil, false
 	}
 	node, ok := l.parseYAML(src)
@@ -196,8 +200,17 @@ func (l *loader) read(s *held, path string) {
 	if !s.lines && strings.ContainsFunc(s.value, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufeff' }) {
 		l.errorf(at, "the secret holds a line break or another character that can't be sent")
 	}
+	if s.value == ToReplace || s.value == AddressToReplace {
+		l.warnf(at, "still %s, as wrapup init wrote it: put there what it stands for", s.value)
+	}
 	l.wrong[path] = l.wrong[path] || l.wrong[at]
 }
+
+// What stands in the file of a secret that nobody has given yet, and of an address that is a secret.
+const (
+	ToReplace        = "REPLACE-ME"
+	AddressToReplace = "https://replace-me.invalid/"
+)
 
 // withoutQuery hides the values of an address's query: a key often stands there.
 func withoutQuery(address string) string {

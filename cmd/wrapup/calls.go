@@ -35,8 +35,8 @@ func (f *callFilters) flagsUntil(c *cobra.Command, to string) {
 	c.Flags().StringSliceVar(&f.states, "state", nil, "only calls with a delivery in this `state`: waiting, done, dead, parked, skipped, dropped, erased")
 	c.Flags().StringVar(&f.since, "since", "", "only calls finished at this `time` or later")
 	c.Flags().StringVar(&f.until, "until", "", "only calls finished before this `time`")
-	c.Flags().StringVar(&f.from, "from", "", "the same as --since")
-	c.Flags().StringVar(&f.to, to, "", "the same as --until")
+	c.Flags().StringVar(&f.from, "from", "", "the same `time` as --since")
+	c.Flags().StringVar(&f.to, to, "", "the same `time` as --until")
 	_ = c.RegisterFlagCompletionFunc("outcome", cobra.FixedCompletions(names(connector.Outcomes()), cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(names(admin.DeliveryStates()), cobra.ShellCompDirectiveNoFileComp))
 }

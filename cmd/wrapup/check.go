@@ -66,7 +66,7 @@ has the store open: stop it first. It changes nothing; serve salvages a damaged 
 	}
 	c.Flags().BoolVar(&store, "store", false, "check the file of the store")
 	c.Flags().BoolVar(&quick, "quick", false, "with --store: pages, checksums and references only")
-	c.Flags().VarP(&format, "output", "o", "with --store: `text` or json")
+	c.Flags().VarP(&format, "output", "o", "`format` with --store: text or json")
 	return c
 }
 

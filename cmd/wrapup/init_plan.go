@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,14 +14,15 @@ import (
 
 	yaml "go.yaml.in/yaml/v4"
 
+	"wrapup/configs"
 	"wrapup/mappings"
 )
 
 const (
 	// placeholder stands in the file of a secret that nobody has given yet.
-	placeholder = "REPLACE-ME"
+	placeholder = configs.ToReplace
 	// placeholderURL stands where the secret is an address.
-	placeholderURL = "https://replace-me.invalid/"
+	placeholderURL = configs.AddressToReplace
 	dialerFile     = "dialer.token"
 )
 
@@ -213,8 +215,10 @@ version: 1
 	if s.dir != filepath.Dir(defaultConfig) {
 		b.WriteString("mappings_dir: mappings\n")
 	}
+	_, port, _ := net.SplitHostPort(s.listen) // it was checked
 	b.WriteString(`
-# Posts must have the token in their address: http://HOST:8080/callbacks/nxcloud/events/TOKEN
+# Posts must have the token in their address: http://HOST:` + port + `/callbacks/nxcloud/events/TOKEN
+# (wrapup status --show-secrets has it whole)
 sources:
   - kind: nxcloud-events
     auth:

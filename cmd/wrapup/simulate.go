@@ -68,11 +68,12 @@ func (a *app) simulate() *cobra.Command {
 that come late, twice or never) and posts it to a wrapup that runs, as the dialer would. It knows which record has to
 come of each call, and writes them down with --expect. The same seed gives the same calls; without --to nothing is posted.
 
-Whatever listens at --to logs these calls in its CRM, so anything but this machine is refused without --yes-really.
+--to takes the dialer's callback_url, which wrapup status --show-secrets has with its token. Whatever listens there logs these calls in its CRM, so anything but this machine is
+refused without --yes-really.
 The records are as expected if correlation.max_age and correlation.ring_timeout are longer than the summary says, and
 owner, late_connect_after and the queue's region are set there as they are here. It exits with 1 if an event was lost,
 that is, not answered with 200.`,
-		Example: `  wrapup simulate --to http://127.0.0.1:8080/callbacks/nxcloud/events
+		Example: `  wrapup simulate --to http://127.0.0.1:8080/callbacks/nxcloud/events/TOKEN --calls 20
   wrapup simulate --to http://127.0.0.1:8080/callbacks/nxcloud/events --calls 5000 --rate 200 --reordered 0.3 \
       --repeated 0.1 --no-hangup 0.05 --expect expected.ndjson
   wrapup simulate --calls 100 --expect - | jq -r .outcome | sort | uniq -c`,
@@ -280,6 +281,9 @@ func printSimulated(w io.Writer, s *simulation, sum *simulated) error {
 	}
 	if sum.Lost > 0 {
 		fmt.Fprintf(w, "The first problem: %s\n", printable(sum.Problem))
+		if sum.Statuses[http.StatusUnauthorized]+sum.Statuses[http.StatusNotFound] > 0 {
+			fmt.Fprintln(w, "Is it the whole address, with its token? wrapup status --show-secrets has it as the callback_url.")
+		}
 	}
 	_, err := fmt.Fprintf(w, "It takes max_age over %.1f s and ring_timeout over %.1f s for the records to be as expected.\n",
 		sum.Needs["max_age"], sum.Needs["ring_timeout"])
