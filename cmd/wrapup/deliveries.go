@@ -18,7 +18,10 @@ import (
 )
 
 func (a *app) deliveries() *cobra.Command {
-	c := group("deliveries", "What is waiting, dead, or parked: list, show, retry, drop")
+	c := group("deliveries", "What is waiting, dead, or parked: list, show, retry, drop", `  wrapup deliveries list --destination crm
+  wrapup deliveries show 5c6f5869-752d-46fd-8ac0-797f83222279
+  wrapup deliveries retry --state dead --reason "answered 422"
+  wrapup deliveries drop 5c6f5869-752d-46fd-8ac0-797f83222279 --reason "was entered by hand"`)
 	c.AddCommand(a.deliveriesList(), a.deliveriesShow(), a.deliveriesRetry(), a.deliveriesDrop())
 	return c
 }

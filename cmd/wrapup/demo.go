@@ -42,8 +42,9 @@ func (a *app) demo() *cobra.Command {
 		Long: `Demo runs the real daemon on this machine alone, with a store in a temporary folder and a small stand-in for a CRM,
 plays the example call of the dialer's documentation into it, and shows what comes in, the record that is made
 of it, and the request that the CRM gets. It needs no configuration and leaves nothing behind.`,
-		Args: args(0, "no arguments"),
-		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), c.OutOrStdout(), a.err, keep) },
+		Example: "  wrapup demo\n  wrapup demo --keep",
+		Args:    args(0, "no arguments"),
+		RunE:    func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), c.OutOrStdout(), a.err, keep) },
 	}
 	c.Flags().BoolVar(&keep, "keep", false, "stay, to post events of your own")
 	return c

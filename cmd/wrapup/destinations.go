@@ -79,7 +79,8 @@ func (a *app) destinationsPause() *cobra.Command {
 		Short: "Send nothing to a destination until it is resumed",
 		Long: `Pause holds a destination: what is being sent is completed, and then nothing is sent until somebody resumes it, also
 over a restart. Its calls wait, and their retries don't run out.`,
-		Args: args(1, "the destination's name"),
+		Example: "  wrapup destinations pause crm --reason \"fields are being moved until 15:00\"",
+		Args:    args(1, "the destination's name"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if strings.TrimSpace(reason) == "" {
 				return usageError{fmt.Errorf("%s needs a reason: --reason TEXT", c.CommandPath())}
@@ -99,10 +100,11 @@ over a restart. Its calls wait, and their retries don't run out.`,
 
 func (a *app) destinationsResume() *cobra.Command {
 	return &cobra.Command{
-		Use:   "resume NAME",
-		Short: "End a pause",
-		Long:  "Resume ends a pause of a destination, whoever or whatever began it. Its deliveries begin slowly.",
-		Args:  args(1, "the destination's name"),
+		Use:     "resume NAME",
+		Short:   "End a pause",
+		Long:    "Resume ends a pause of a destination, whoever or whatever began it. Its deliveries begin slowly.",
+		Example: "  wrapup destinations resume crm",
+		Args:    args(1, "the destination's name"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.operate(c.Context(), func(ctx context.Context, client *admin.Client) error {
 				if err := client.Resume(ctx, args[0]); err != nil {

@@ -18,7 +18,8 @@ func (a *app) mappingsFunctions() *cobra.Command {
 		Short: "Explain the functions that mappings can call",
 		Long: `Functions explains, on one page, each function that an expression ("${…}") of a mapping can call: how it is called,
 what it gives, and an example with its result.`,
-		Args: args(0, "no arguments"),
+		Example: "  wrapup mappings functions\n  wrapup mappings functions -o json | jq -r '.[].usage'",
+		Args:    args(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			list, err := mappings.Functions()
 			if err != nil {

@@ -24,7 +24,10 @@ const (
 )
 
 func (a *app) mappings() *cobra.Command {
-	c := group("mappings", "What calls can become in which CRM")
+	c := group("mappings", "What calls can become in which CRM", `  wrapup mappings list
+  wrapup mappings show zendesk
+  wrapup mappings init zendesk
+  wrapup mappings functions`)
 	dir := ""
 	c.PersistentFlags().StringVar(&dir, "mappings-dir", "", "the `folder` of your own mappings; otherwise the one that the configuration names")
 	c.AddCommand(a.mappingsList(&dir), a.mappingsShow(&dir), a.mappingsInit(&dir), a.mappingsFunctions())

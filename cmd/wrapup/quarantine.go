@@ -16,7 +16,10 @@ import (
 )
 
 func (a *app) quarantine() *cobra.Command {
-	c := group("quarantine", "What was posted and not understood: list, show, retry, drop")
+	c := group("quarantine", "What was posted and not understood: list, show, retry, drop", `  wrapup quarantine list
+  wrapup quarantine show 1f0c22aa93d1
+  wrapup quarantine retry --all --dry-run
+  wrapup quarantine drop 1f0c22aa93d1`)
 	c.Long = `Quarantine holds what was posted by somebody who may post and could not be understood: a dialer doesn't ask twice, so
 this is all there is of it. Should the dialer's format change, nothing is lost: a wrapup that understands it reads it
 again with "retry". The same bytes are kept once, with a count. There is room for 64 MiB; what comes when it is full is
@@ -163,7 +166,8 @@ func (a *app) quarantineShow() *cobra.Command {
 		Short: "Show one with its body, and what was wrong with it",
 		Long: `Show prints one of them whole, with all that was said to be wrong with it. The body may hold phone numbers. What can't
 be printed in it is written as \x1b or \u202e.`,
-		Args: args(1, "the ID, as a list gives it"),
+		Example: "  wrapup quarantine show 1f0c22aa93d1\n  wrapup quarantine show 1f0c22aa93d1 -o json | jq -r .body",
+		Args:    args(1, "the ID, as a list gives it"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.ask(c.Context(), func(ctx context.Context, s asked) error {
 				one, err := s.QuarantinedBody(ctx, args[0])

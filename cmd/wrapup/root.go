@@ -113,8 +113,8 @@ func (a *app) setting(c *cobra.Command, flag, key, usage string) {
 }
 
 // group is a command that only has commands below it.
-func group(use, short string) *cobra.Command {
-	return &cobra.Command{Use: use, Short: short, RunE: func(c *cobra.Command, args []string) error {
+func group(use, short, example string) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Example: example, RunE: func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return c.Help()
 		}

@@ -23,7 +23,8 @@ func (a *app) sources() *cobra.Command {
 		Long: `Sources lists the feeds of the dialer: how many posts were let in, how many events were stored or were there already,
 how many posts were not understood (wrapup quarantine list), and of how many not everything could be kept. Below it says
 who was refused, how often and why. All of it counts from the start of the daemon.`,
-		Args: args(0, "no arguments"),
+		Example: "  wrapup sources\n  wrapup sources -o json | jq .refused",
+		Args:    args(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.askDaemon(c.Context(), func(ctx context.Context, client *admin.Client) error {
 				status, err := client.IntakeStatus(ctx)
