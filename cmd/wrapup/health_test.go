@@ -1,21 +1,25 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"wrapup/outbox/outboxtest/disk"
+	"wrapup/outbox"
+	"wrapup/outbox/bolt"
 )
 
 // public has the site answer for its health, and gives what asks it: the status and what is said.
@@ -112,49 +116,59 @@ func TestNotReadyWithoutRoom(t *testing.T) {
 	require.Zero(t, s.terminate())
 }
 
-// A disk that answers nothing any more: systemd isn't told that all is well, so that it would start another one, and who asks
-// hears why. When the disk answers again, all goes on.
-func TestWatchdogOfAHangingDisk(t *testing.T) {
-	t.Parallel()
-	d := disk.New()
-	f := newForgetful(t, d)
-	ask := f.public()
-	v := supervise(t, f.site)
-	v.start()
-	const silent = "the watchdog isn't told that all is well"
-	v.eventually("the watchdog to be told", func() bool { return v.heard("WATCHDOG=1") > 2 })
-	hanging := make(chan struct{})
-	released := false
-	release := func() {
-		if !released {
-			released = true
-			close(hanging)
-		}
-	}
-	t.Cleanup(release) // before the disk is unmounted: what hangs can't be killed
-	before := strings.Count(v.log.String(), silent)
-	d.Fail(func(op *disk.Op) syscall.Errno {
-		if op.Kind == disk.Sync {
-			<-hanging
-		}
-		return 0
-	})
-	more := func(n int) func() bool {
-		return func() bool { return strings.Count(v.log.String(), silent) >= before+n }
-	}
-	stuck := v.raw(request("/callbacks/nxcloud/events", "", created("a")))
-	v.eventually("the silence", more(2))
-	told := v.heard("WATCHDOG=1")
-	v.eventually("more of it", more(6))
-	assert.Equal(t, told, v.heard("WATCHDOG=1"))
-	var asking sync.WaitGroup
-	asking.Go(func() { assert.Contains(t, ask("/healthz"), "503 the store doesn't answer: ") })
-	asking.Go(func() { assert.Contains(t, ask("/readyz"), "503 events can't be stored: the store doesn't answer: ") })
-	asking.Wait()
+// A store that is stuck in a commit, as on a disk that hangs: systemd isn't told that all is well, so that it would start another
+// daemon, and who asks hears why. When the store goes on, so does all else.
+func TestWatchdogOfAStoreThatHangs(t *testing.T) {
+	dir := t.TempDir()
+	told, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	require.NoError(t, err)
+	defer told.Close()
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(dir, "notify"))
+	t.Setenv("WATCHDOG_USEC", "400000")
+	t.Setenv("WATCHDOG_PID", fmt.Sprint(os.Getpid()))
 
-	release()
-	assert.Equal(t, 200, v.answered(stuck))
-	v.eventually("the watchdog to be told again", func() bool { return v.heard("WATCHDOG=1") > told+1 })
-	v.eventually("it to be ready", func() bool { return ask("/readyz") == "200 ok\n" })
-	require.Zero(t, v.terminate())
+	hang := make(chan struct{})
+	store, err := bolt.Open(filepath.Join(dir, storeFile), bolt.Options{Observe: func(int, time.Duration) { <-hang }})
+	require.NoError(t, err)
+	log := &logs{}
+	room := &room{mono: func() time.Duration { return 1 }, measured: 1}
+	d := &daemon{log: slog.New(slog.NewTextHandler(log, nil)), parts: parts{store: store, room: room}}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- d.watchdog(ctx) }()
+	hear := func(within time.Duration) error {
+		require.NoError(t, told.SetReadDeadline(time.Now().Add(within)))
+		said := make([]byte, 100)
+		n, err := told.Read(said)
+		if err == nil {
+			assert.Equal(t, "WATCHDOG=1", string(said[:n]))
+		}
+		return err
+	}
+	require.NoError(t, hear(patience))
+
+	stuck := make(chan error, 1)
+	go func() {
+		_, err := store.Commit(t.Context(), outbox.Tx{Group: "call/a", Add: []outbox.Item{{ID: "1", Body: []byte("x")}}})
+		stuck <- err
+	}()
+	for hear(time.Second) == nil { // what was told before it was stuck
+		assert.NoError(t, t.Context().Err())
+	}
+	assert.Contains(t, log.String(), "the watchdog isn't told that all is well")
+	short, end := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer end()
+	require.Len(t, d.unhealthy(short), 1)
+	assert.Contains(t, d.unhealthy(short)[0], "the store doesn't answer: ")
+	require.Len(t, d.unready(short), 1)
+	assert.Contains(t, d.unready(short)[0], "events can't be stored: the store doesn't answer: ")
+
+	close(hang)
+	require.NoError(t, <-stuck)
+	require.NoError(t, hear(patience))
+	assert.Empty(t, d.unhealthy(t.Context()))
+	assert.Empty(t, d.unready(t.Context()))
+	cancel()
+	require.NoError(t, <-done)
+	require.NoError(t, store.Close())
 }
