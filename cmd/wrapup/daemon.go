@@ -100,9 +100,10 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if err != nil {
 		return errors.Join(err, listener.Close(), socket.Close())
 	}
-	lanes, err := newLanes(d.config, store, d.log, d.meters)
+	err = holdRestored(ctx, store, d.destinations.get(), clock.Wall(), d.log)
+	var lanes []*lane
 	if err == nil {
-		err = holdRestored(ctx, store, d.destinations.get(), clock.Wall(), d.log)
+		lanes, err = newLanes(d.config, store, d.log, d.meters)
 	}
 	if err == nil {
 		err = restore(ctx, store, lanes, lanes)

@@ -56,6 +56,7 @@ func lanesOf(c *configs.Destination, store *bolt.Store, log *slog.Logger, watch 
 func newLane(c *configs.Destination, name string, to *connection, store *bolt.Store, log *slog.Logger, watch deliver.Observer) *lane {
 	return &lane{connection: to, of: c.Name, Lane: deliver.New(deliver.Options{
 		Destination: destination(c, name, to), Store: store, Now: time.Now, Random: rand.Float64, Logger: log, Observer: watch, Grace: stopDelivery,
+		Restored: store.Restored(),
 	})}
 }
 

@@ -89,6 +89,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Observer may be nil.
 	Observer Observer
+	// Restored says whether the store was put back from a backup: a call of before may have been sent since that was taken.
+	Restored outbox.Restored
 	// Grace is how long requests that are under way may take to complete once the lane is told to stop.
 	Grace time.Duration
 }
@@ -105,9 +107,10 @@ type Lane struct {
 	grace  time.Duration
 
 	// started is when the lane was made: what was due before that may have been sent by a process that is gone.
-	started time.Time
-	gate    gate
-	woken   chan struct{} // something changed that the lane may be waiting for
+	started  time.Time
+	restored outbox.Restored
+	gate     gate
+	woken    chan struct{} // something changed that the lane may be waiting for
 	// turn adds up NewestFirst: a claim that makes it a hundred takes the newest call.
 	turn   int
 	flow   flow
@@ -129,7 +132,7 @@ func New(o Options) *Lane {
 	l := &Lane{
 		Name: o.Destination.Name, store: o.Store, now: o.Now, random: o.Random, grace: o.Grace,
 		log:     o.Logger.With("destination", o.Destination.Name),
-		started: o.Now(), woken: make(chan struct{}, 1),
+		started: o.Now(), restored: o.Restored, woken: make(chan struct{}, 1),
 		flow:   flow{begun: o.Now()},
 		limits: limits{all: limiter(o.Destination.Mapping.Rate()), steps: map[string]*rate.Limiter{}},
 	}

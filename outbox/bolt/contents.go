@@ -137,8 +137,9 @@ func (c *contents) addMeta(key, value []byte) (err error) {
 	case seqMetaKey:
 		c.seq, err = decodeNumber(key, value)
 	default:
-		_, err = unseal(key, value)
-		c.meta[string(key)] = value
+		if _, err = unseal(key, value); err == nil {
+			c.meta[string(key)] = value
+		}
 	}
 	return err
 }

@@ -2,7 +2,8 @@
 //
 // # Layout
 //
-//	meta                        schema, the last sequence number that was given out, and the newest day that was dropped
+//	meta                        schema, the last sequence number that was given out, the newest day that was dropped, and
+//	                            whether it is, or was, a backup
 //	open                        seq → item (group, id, body): the open groups, in the order in which they came
 //	queues/<queue>/due          time seq → ref of the entry
 //	queues/<queue>/buried       the same, by the time it was buried

@@ -250,8 +250,8 @@ func (s *salvage) writeAll(w *writer) error {
 			return err
 		}
 	}
-	if s.backupLost() {
-		// It may have been a backup: whoever opens it finds a mark that can't be read, which counts.
+	if s.markLost(backupKey) || s.markLost(restoredKey) {
+		// It may have been a backup, or restored from one: whoever opens it finds a mark that can't be read, which counts.
 		c.meta[backupKey] = seal([]byte(backupKey), newValue(0))
 	}
 	for key, value := range c.meta {
@@ -271,9 +271,10 @@ func (s *salvage) writeAll(w *writer) error {
 	return nil
 }
 
-func (s *salvage) backupLost() bool {
-	return s.contents.meta[backupKey] == nil && slices.ContainsFunc(s.tree.holes, func(h hole) bool {
-		return slices.Equal(h.path, []string{metaBucket}) && h.covers(h.path, []byte(backupKey))
+// markLost says whether there may have been a mark in meta that is lost.
+func (s *salvage) markLost(key string) bool {
+	return s.contents.meta[key] == nil && slices.ContainsFunc(s.tree.holes, func(h hole) bool {
+		return slices.Equal(h.path, []string{metaBucket}) && h.covers(h.path, []byte(key))
 	})
 }
 

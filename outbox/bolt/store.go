@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -103,6 +104,9 @@ type Store struct {
 	expiring sync.Mutex
 	unburied bool
 	waitedOf candidates
+
+	// restored is nil if the store never was restored from a backup.
+	restored atomic.Pointer[outbox.Restored]
 
 	// These belong to the committer.
 	items index
@@ -317,6 +321,9 @@ func (s *Store) load() error {
 		var err error
 		if s.seq, err = decodeNumber([]byte(seqMetaKey), meta.Get([]byte(seqMetaKey))); err != nil {
 			return damaged(metaBucket, []byte(seqMetaKey), err)
+		}
+		if v := meta.Get([]byte(restoredKey)); v != nil {
+			s.restored.Store(decodeRestored(v, time.Now()))
 		}
 		s.loadQueues(tx)
 		if !s.readOnly {
