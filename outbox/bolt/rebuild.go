@@ -65,6 +65,12 @@ func salvageFile(path string, why []string, m outbox.Meaning, now time.Time, aft
 		return nil, fmt.Errorf("salvaging the store %s: %w", path, err)
 	}
 	defer func() { err = errors.Join(err, im.close()) }()
+	// A new file that doesn't get the store's name is of no use, and takes room that may be what is lacking.
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, removed(path+salvageSuffix))
+		}
+	}()
 	out, err = salvageImage(im, path, why, m, now)
 	if err != nil || out == nil {
 		return nil, err
@@ -134,7 +140,7 @@ func setAside(path string, now time.Time) (string, error) {
 	if err != nil {
 		// Some file systems know no second names.
 		if err := copyFile(name, path); err != nil {
-			return "", err
+			return "", errors.Join(err, removed(name)) // half of it is of no use
 		}
 	}
 	return name, syncName(path)
@@ -154,10 +160,17 @@ func copyFile(to, from string) (err error) {
 	return errors.Join(err, w.Sync(), w.Close())
 }
 
+// removed removes a file that may not be there.
+func removed(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // write makes the new file, durable.
 func (s *salvage) write(path string) (err error) {
-	// A crash may have left one.
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := removed(path); err != nil { // a crash may have left one
 		return err
 	}
 	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
