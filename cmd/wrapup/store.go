@@ -76,6 +76,9 @@ func openStore(ctx context.Context, c *configs.Config, clock finish.Clock, log *
 		return nil, nil, err
 	}
 	space.usage = store.Usage
+	if files, bytes, err := bolt.SetAside(path); err == nil && files > 0 {
+		log.Warn("damaged files that were set aside lie beside the store, and only a person may delete them", "files", files, "size", megabytes(bytes), "like", path+".damaged-*")
+	}
 	return store, space, nil
 }
 

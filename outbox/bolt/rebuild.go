@@ -41,6 +41,24 @@ func SalvageReports(path string) ([]string, error) {
 	return list, nil
 }
 
+// SetAside counts the damaged files that lie beside a store, and what they take, in bytes. Nothing ever deletes one: it may
+// hold what could not be salvaged.
+func SetAside(path string) (files int, bytes int64, err error) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, e := range entries {
+		if name := e.Name(); !strings.HasPrefix(name, filepath.Base(path)+damagedSuffix) || strings.HasSuffix(name, reportSuffix) {
+			continue
+		}
+		if info, err := e.Info(); err == nil { // else it has just been moved away
+			files, bytes = files+1, bytes+info.Size()
+		}
+	}
+	return files, bytes, nil
+}
+
 // Salvage makes a new store of what can be read of a damaged one, and gives it the damaged one's name. The damaged file is
 // kept beside it, under a name with the time, and so is a report. It fails with outbox.ErrLocked, ErrForeign and ErrNewer
 // as Check does, and then nothing was changed. why is what is known to be wrong with it, should nothing be found now; of a
