@@ -34,11 +34,19 @@ func newLanes(c *configs.Config, store *bolt.Store, log *slog.Logger, watch deli
 	for i := range c.Destinations {
 		made, err := lanesOf(&c.Destinations[i], store, log, watch)
 		if err != nil {
+			disconnect(lanes)
 			return nil, err
 		}
 		lanes = append(lanes, made...)
 	}
 	return lanes, nil
+}
+
+// disconnect closes the connections of lanes that don't run.
+func disconnect(lanes []*lane) {
+	for _, l := range lanes {
+		l.connection.close()
+	}
 }
 
 func lanesOf(c *configs.Destination, store *bolt.Store, log *slog.Logger, watch deliver.Observer) ([]*lane, error) {
