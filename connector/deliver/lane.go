@@ -195,12 +195,18 @@ func (l *Lane) Run(ctx context.Context) error {
 	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	clamps := time.NewTicker(clampEvery)
+	defer clamps.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case err := <-broken:
 			return err
+		case <-clamps.C:
+			if err := l.clamp(ctx); err != nil {
+				return err
+			}
 		default:
 		}
 		if busy.Load() >= int64(l.current.Load().Concurrency) {
@@ -244,6 +250,10 @@ func (l *Lane) Run(ctx context.Context) error {
 		case <-l.store.Ready(l.Name):
 		case <-l.woken:
 		case <-timer.C:
+		case <-clamps.C:
+			if err := l.clamp(ctx); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -279,7 +289,7 @@ func (l *Lane) claim(ctx context.Context) (task *outbox.Task, probe bool, wait t
 	case next.IsZero():
 		return nil, false, time.Hour, nil
 	default:
-		// A minute at most: should the clock be set forward meanwhile, nothing waits for long.
-		return nil, false, min(max(next.Sub(now), time.Millisecond), time.Minute), nil
+		// A minute at most: should the clock be set meanwhile, forward or back, nothing waits for long.
+		return nil, false, min(max(next.Sub(now), time.Millisecond), clampEvery), nil
 	}
 }
