@@ -54,6 +54,9 @@ func (d *daemon) unready(ctx context.Context) (why []string) {
 	if err := healthy(ctx, d.parts.store); err != nil {
 		why = append(why, "events can't be stored: "+err.Error())
 	}
+	if full := d.parts.room.refusing(); full != "" {
+		why = append(why, "events are refused: "+full)
+	}
 	return why
 }
 
