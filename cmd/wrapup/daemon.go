@@ -58,6 +58,8 @@ type daemon struct {
 	destinations nameList
 	// listening, if set, is told the address once events are accepted.
 	listening func(addr net.Addr)
+	// retainEvery, if set, is how often it is looked for what is too old.
+	retainEvery time.Duration
 	// checker checks the file of a store before it is opened; nil if that isn't needed.
 	checker checker
 }
@@ -147,7 +149,11 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	defer stopWatch()
 	stopRoom := start(ctx, fail, space.run)
 	defer stopRoom()
-	stopRetention := start(ctx, fail, newRetention(store, clock, &d.config.Retention, d.log).run)
+	retains := newRetention(store, clock, &d.config.Retention, d.log)
+	if d.retainEvery > 0 {
+		retains.every = d.retainEvery
+	}
+	stopRetention := start(ctx, fail, retains.run)
 	defer stopRetention()
 	stopTables := start(ctx, fail, func(ctx context.Context) error { return d.watchTables(ctx) })
 	defer stopTables()

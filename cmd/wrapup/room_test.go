@@ -149,8 +149,9 @@ func TestDiskBecomesReadOnly(t *testing.T) {
 		require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
 		require.NotEmpty(t, resp.Header.Get("Retry-After"))
 	}
-	require.Contains(t, f.log.String(), "the disk of the store is read-only")
-	require.Contains(t, f.log.String(), `"reason":"disk read-only"`)
+	f.eventually("the log to say why", func() bool {
+		return strings.Contains(f.log.String(), `"reason":"disk read-only","error":"the disk of the store is read-only: `)
+	})
 	f.eventually("the open call not to be finished", func() bool { return strings.Contains(f.log.String(), "a call can't be finished") })
 	require.Contains(t, f.succeeds("why", "before"), "delivered", "what is there can be read")
 	require.Contains(t, f.fails("status"), "wrapup is not ready")
