@@ -213,6 +213,9 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 		if err := dropCache(path); err != nil {
 			return nil, fmt.Errorf("opening the store %s: reading it anew from the disk: %w", path, err)
 		}
+		if clean, err := StoppedCleanly(path); err == nil && !clean {
+			_ = warm(path) // what can't be read bbolt finds, too
+		}
 	}
 	db, err := bbolt.Open(path, fileMode, options)
 	if errors.Is(err, bolterrors.ErrTimeout) {
