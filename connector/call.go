@@ -44,11 +44,12 @@ func (c *Call) Revision(n int) *Record {
 	return nil
 }
 
-// DecodeToDeliver reads a stored Call as far as delivering it takes: of its events there is no more than the number and when
-// they came. That is a good deal faster.
+// DecodeToDeliver reads a stored Call as far as delivering it takes: of its events there is no more than the number, when
+// they happened and when they came. That is a good deal faster.
 func DecodeToDeliver(body []byte) (*Call, error) {
 	type arrival struct {
 		Phone string `json:"phone"`
+		Time  Time   `json:"time"`
 		At    Time   `json:"at"`
 	}
 	var c struct {
@@ -66,7 +67,7 @@ func DecodeToDeliver(body []byte) (*Call, error) {
 	}
 	arrivals := func(in []arrival) (out []Arrival) {
 		for _, a := range in {
-			out = append(out, Arrival{Event: Event{Phone: a.Phone}, At: a.At})
+			out = append(out, Arrival{Event: Event{Phone: a.Phone, Time: a.Time}, At: a.At})
 		}
 		return out
 	}

@@ -35,6 +35,9 @@ type Delivery struct {
 	// Unsure names the steps of which nobody knows whether their request got through. A step that must not be sent twice is
 	// put in before its request and taken out with its answer.
 	Unsure map[string]Doubt `json:"unsure,omitempty"`
+	// Sure says until when nothing was sent that isn't noted here, though the store was put back from a backup at that time: it
+	// was looked for and wasn't there, or a person had it sent all the same. 0 says nothing.
+	Sure Time `json:"sure,omitempty"`
 	// Begun says that something of the revision under way was created, should Progress not say so any more.
 	Begun bool `json:"begun,omitempty"`
 	// Retried says that a person had it tried again, until it comes to another end, and Redone that what may be done any

@@ -19,6 +19,8 @@ type Call struct {
 	// MaybeSent names the steps whose request may have been sent before without an answer that could be read: only then
 	// are they looked for in the CRM (finds) before they are sent again.
 	MaybeSent []string
+	// Untold says that it isn't known what was sent: each step that isn't done may have been.
+	Untold bool
 	// Begun says that something was created already, should Progress not say so.
 	Begun bool
 	// Repeated says that the next request may have been sent before, if it isn't known which step's.

@@ -79,7 +79,7 @@ func (m *Mapping) unwanted(c Call, in *scope) (string, error) {
 
 // inDoubt says whether a step may have been done without our knowing.
 func (m *Mapping) inDoubt(c Call, step string) bool {
-	return slices.Contains(c.MaybeSent, step) && !slices.Contains(c.Progress.Done, step)
+	return (c.Untold || slices.Contains(c.MaybeSent, step)) && !slices.Contains(c.Progress.Done, step)
 }
 
 // stepAction gives what a step asks for; due is false if it has nothing to do.

@@ -120,6 +120,9 @@ var (
 	ErrConflict = errors.New("changed by somebody else in the meantime")
 	// ErrFull: there is no room. Nothing was changed.
 	ErrFull = errors.New("the store is full")
+	// ErrReadOnly: nothing can be written to the disk. It is an ErrFull, too: nothing was changed, and once it can be the store
+	// goes on.
+	ErrReadOnly error = readOnly{}
 	// ErrInvalid: no store will ever accept this Tx; the error says why. Nothing was changed, and a repeat is of no use.
 	ErrInvalid = errors.New("invalid")
 	// ErrDamaged: a stored value is not what was written. The error says where it stands; the others can still be read.
@@ -133,6 +136,11 @@ var (
 	// ErrLocked: another process has the store open.
 	ErrLocked = errors.New("another process has the store open")
 )
+
+type readOnly struct{}
+
+func (readOnly) Error() string        { return "the disk of the store is read-only" }
+func (readOnly) Is(target error) bool { return target == ErrFull }
 
 // Expired is what a call of Expire did.
 type Expired struct {

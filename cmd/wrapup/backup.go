@@ -33,7 +33,9 @@ The file appears under its name once it is whole and on disk; one that is there 
 replaced. It is for its owner alone, for it holds what the store holds: numbers of customers, and tokens.
 
 To restore it, stop the daemon, put the file in the place of data_dir/wrapup.db, and start. Every destination is then paused,
-because what was sent since the backup isn't known: look, then resume each with "wrapup destinations resume NAME".`,
+because what was sent since the backup isn't known: look, then resume each with "wrapup destinations resume NAME". A
+call of before that may have been sent meanwhile. So its mapping's lookups ask the CRM first; what may be repeated is; and what
+can be neither is parked.`,
 		Example: "  wrapup backup /backup/wrapup-$(date +%F).db\n  wrapup backup --force /backup/wrapup.db -o json",
 		Args:    args(1, "a file to write to"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -153,6 +155,6 @@ func holdRestored(ctx context.Context, store *bolt.Store, configured []string, n
 		}
 	}
 	log.Warn("the store was restored from a backup: every destination is paused until it is resumed", "taken", taken.Format(time.RFC3339))
-	// A crash before this pauses them again; after it, the pauses are all there is.
-	return store.ForgetBackup(ctx)
+	// A crash before this does it again, and nothing was sent yet. After it, the pauses and that mark are there.
+	return store.MarkRestored(ctx, now)
 }

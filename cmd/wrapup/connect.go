@@ -54,13 +54,18 @@ func connect(d *configs.Destination, store deliver.Store) (*connection, error) {
 }
 
 // connectBy is connect over connections that dial makes; nil is TCP.
-func connectBy(d *configs.Destination, store deliver.Store, dial func(ctx context.Context, network, address string) (net.Conn, error)) (*connection, error) {
+func connectBy(d *configs.Destination, store deliver.Store, dial func(ctx context.Context, network, address string) (net.Conn, error)) (_ *connection, err error) {
 	options, err := transport(d)
 	if err != nil {
 		return nil, err
 	}
 	options.Dial = dial
 	c := &connection{of: d}
+	defer func() {
+		if err != nil && c.asking != nil {
+			c.asking.Close()
+		}
+	}()
 	if how, err := d.Compiled.OAuth2(); err != nil {
 		return nil, err
 	} else if how != nil {

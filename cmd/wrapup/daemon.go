@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,6 +58,8 @@ type daemon struct {
 	destinations nameList
 	// listening, if set, is told the address once events are accepted.
 	listening func(addr net.Addr)
+	// retainEvery, if set, is how often it is looked for what is too old.
+	retainEvery time.Duration
 	// checker checks the file of a store before it is opened; nil if that isn't needed.
 	checker checker
 }
@@ -73,6 +76,8 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	var opened released // until others close it
+	defer func() { err = errors.Join(err, opened.close()) }()
 
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
@@ -91,24 +96,29 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	opened.add(listener.Close)
 	socket, err := listenAdmin(ctx, d.config.Admin.Socket)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
-
+	opened.add(socket.Close)
 	public, err := d.listenPublic(ctx)
 	if err != nil {
-		return errors.Join(err, listener.Close(), socket.Close())
+		return err
+	}
+	if public != nil {
+		opened.add(public.Close)
+	}
+	if err := holdRestored(ctx, store, d.destinations.get(), clock.Wall(), d.log); err != nil {
+		return err
 	}
 	lanes, err := newLanes(d.config, store, d.log, d.meters)
-	if err == nil {
-		err = holdRestored(ctx, store, d.destinations.get(), clock.Wall(), d.log)
-	}
-	if err == nil {
-		err = restore(ctx, store, lanes, lanes)
-	}
 	if err != nil {
-		return errors.Join(err, listener.Close(), socket.Close())
+		return err
+	}
+	opened.add(func() error { disconnect(lanes); return nil })
+	if err := restore(ctx, store, lanes, lanes); err != nil {
+		return err
 	}
 	kept := intake.NewQuarantine(intake.QuarantineOptions{
 		Store: admitted{store, space}, Now: clock.Wall, Logger: d.log, Retention: time.Duration(d.config.Retention.Quarantine),
@@ -121,8 +131,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	receiver := d.receiver(admitted{store, space}, engine, clock, kept, gate, watched)
 	pair, err := keyPair(d.config, clock, d.log)
 	if err != nil {
-		return errors.Join(err, listener.Close(), socket.Close())
+		return err
 	}
+	opened.keep() // no return from here on but by way of the parts' ends
 
 	d.parts = parts{
 		store: store, room: space, clock: clock, engine: engine, receiver: receiver, watch: watched, quarantine: kept, pair: newPairs(pair), tables: configs.NewTables(d.config, nil, nil),
@@ -138,7 +149,11 @@ func (d *daemon) run(ctx context.Context) (err error) {
 	defer stopWatch()
 	stopRoom := start(ctx, fail, space.run)
 	defer stopRoom()
-	stopRetention := start(ctx, fail, newRetention(store, clock, &d.config.Retention, d.log).run)
+	retains := newRetention(store, clock, &d.config.Retention, d.log)
+	if d.retainEvery > 0 {
+		retains.every = d.retainEvery
+	}
+	stopRetention := start(ctx, fail, retains.run)
 	defer stopRetention()
 	stopTables := start(ctx, fail, func(ctx context.Context) error { return d.watchTables(ctx) })
 	defer stopTables()
@@ -181,6 +196,22 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return cause
 	}
 	return nil
+}
+
+// released is what a start that comes to nothing closes again.
+type released []func() error
+
+func (r *released) add(close func() error) { *r = append(*r, close) }
+
+// keep leaves all of it to others.
+func (r *released) keep() { *r = nil }
+
+// close closes it, the last one first.
+func (r *released) close() (err error) {
+	for _, f := range slices.Backward(*r) {
+		err = errors.Join(err, f())
+	}
+	return err
 }
 
 // start runs f until the returned function is called, which ends f's context and waits for it. f outlives ctx until then,

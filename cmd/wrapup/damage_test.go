@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,15 +41,7 @@ func TestDamagedStore(t *testing.T) {
 	require.Contains(t, out, "is fine")
 
 	path := filepath.Join(s.dir, "data", storeFile)
-	image, err := os.ReadFile(path)
-	require.NoError(t, err)
-	// The page that the newest head leads to can't be read any more.
-	root := binary.NativeEndian.Uint64(image[16+16:])
-	if binary.NativeEndian.Uint64(image[4096+16+48:]) > binary.NativeEndian.Uint64(image[16+48:]) {
-		root = binary.NativeEndian.Uint64(image[4096+16+16:])
-	}
-	image[root*4096+8] ^= 0xff
-	require.NoError(t, os.WriteFile(path, image, 0o600))
+	image := damageRoot(t, path)
 
 	out, code = s.run("check", "--store")
 	require.Equal(t, exitFailed, code, out)
@@ -68,17 +62,97 @@ func TestDamagedStore(t *testing.T) {
 	out, code = s.run("status")
 	require.Equal(t, exitFailed, code, out)
 	require.Regexp(t, `the store was damaged and was salvaged: read .*wrapup\.db\.damaged-.*\.salvaged\.txt`, out)
+	require.Contains(t, out, "1 damaged file(s) of it that were set aside take ")
 	require.Equal(t, 0, s.terminate())
 
+	// That report is settled, and a second file is damaged. Neither is ever deleted, nor forgotten.
+	reports, err := filepath.Glob(path + ".damaged-*.txt")
+	require.NoError(t, err)
+	require.Len(t, reports, 1)
+	require.NoError(t, os.Rename(reports[0], filepath.Join(s.dir, "settled.txt")))
 	kept, err := filepath.Glob(path + ".damaged-*Z")
 	require.NoError(t, err)
 	require.Len(t, kept, 1)
 	damaged, err := os.ReadFile(kept[0])
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(image, damaged))
-	report, err := os.ReadFile(kept[0] + ".salvaged.txt")
+	again := damageRoot(t, path)
+	public := s.freeAddress()
+	s.edit("admin: {", "admin: {listen: "+public+", ")
+	s.start()
+	require.Contains(t, s.log.String(), `only a person may delete them","files":2,`)
+	out, code = s.run("status", "-o", "json")
+	require.Equal(t, exitFailed, code, out)
+	require.Contains(t, out, `"damaged_files": 2,`)
+	require.Contains(t, out, fmt.Sprintf(`"damaged_bytes": %d,`, len(image)+len(again)))
+	require.Equal(t, "2", value(t, scrape(t, public), "wrapup_store_damaged_files", ""))
+	require.Equal(t, 0, s.terminate())
+	report, err := os.ReadFile(filepath.Join(s.dir, "settled.txt"))
 	require.NoError(t, err)
 	require.Contains(t, string(report), "What was lost")
+}
+
+// damageRoot makes the page unreadable that the newest head of a store leads to, and gives what is in the file then.
+func damageRoot(t *testing.T, path string) []byte {
+	t.Helper()
+	image, err := os.ReadFile(path)
+	require.NoError(t, err)
+	root := binary.NativeEndian.Uint64(image[16+16:])
+	if binary.NativeEndian.Uint64(image[4096+16+48:]) > binary.NativeEndian.Uint64(image[16+48:]) {
+		root = binary.NativeEndian.Uint64(image[4096+16+16:])
+	}
+	image[root*4096+8] ^= 0xff
+	require.NoError(t, os.WriteFile(path, image, 0o600))
+	return image
+}
+
+// A damaged store on a full disk can't be salvaged: the daemon says how much room that takes, and leaves nothing behind. Once
+// there is room it starts.
+func TestDamagedStoreOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	disk := smallDisk(t, 4<<20)
+	crm := newSink(t)
+	s := newSite(t, strings.ReplaceAll(oneSink, "SINK", crm.url()))
+	s.damaged = true
+	config, err := os.ReadFile(s.config)
+	require.NoError(t, err)
+	s.write("wrapup.yaml", strings.Replace(string(config), s.dir+"/data", disk+"/data", 1))
+	s.start()
+	var calls []string
+	for i := range 200 {
+		calls = append(calls, created(fmt.Sprintf("call-%d", i)))
+	}
+	s.accepted("[" + strings.Join(calls, ",") + "]")
+	s.eventually("the calls to be delivered", func() bool { return len(crm.requests()) == len(calls) })
+	require.Zero(t, s.terminate())
+	path := filepath.Join(disk, "data", storeFile)
+	image := damageRoot(t, path)
+	require.Greater(t, len(image), 128<<10)
+
+	// Not even the ballast is there any more, and room for a part of the new file.
+	require.NoError(t, os.RemoveAll(filepath.Join(disk, "data", ballastFile)))
+	filler := filepath.Join(disk, "filler")
+	require.ErrorIs(t, os.WriteFile(filler, make([]byte, 4<<20), 0o600), syscall.ENOSPC)
+	info, err := os.Stat(filler)
+	require.NoError(t, err)
+	require.NoError(t, os.Truncate(filler, info.Size()-64<<10))
+	for range 2 {
+		out, code := s.run("serve")
+		require.Equal(t, exitFailed, code, out)
+		require.Regexp(t, `the store `+path+` is damaged, and there is no room to salvage it: a new file beside it takes up to \d\.\d MiB, `+
+			`and the disk has 0\.1 MiB left: free as much`, out)
+		left, err := os.ReadDir(filepath.Dir(path))
+		require.NoError(t, err)
+		require.Len(t, left, 1, "nothing but the damaged file")
+		now, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(image, now))
+	}
+	require.NoError(t, os.Remove(filler))
+	s.start()
+	require.Contains(t, s.log.String(), "the store was damaged and has been salvaged")
+	s.succeeds("audit")
+	require.Len(t, crm.requests(), len(calls), "nothing is sent again")
 }
 
 // Files that are none of wrapup's, or of a newer one, are refused and left as they are.

@@ -65,6 +65,8 @@ var (
 	gUsed    = newGauge(prometheus.GaugeValue, "wrapup_store_used_bytes", "What of the file is in use.")
 	gFree    = newGauge(prometheus.GaugeValue, "wrapup_store_free_bytes", "What of the file is free, and used before it grows.")
 	gMax     = newGauge(prometheus.GaugeValue, "wrapup_store_max_bytes", "How much of it may be in use (store.max_size), 0 if that isn't bounded.")
+	gDamaged = newGauge(prometheus.GaugeValue, "wrapup_store_damaged_files", "Damaged files that were set aside beside the store, until somebody moves them away.")
+	gRuined  = newGauge(prometheus.GaugeValue, "wrapup_store_damaged_bytes", "What the damaged files take that were set aside.")
 	gLeft    = newGauge(prometheus.GaugeValue, "wrapup_disk_left_bytes", "What is left for the store: of its disk, and free in its file.")
 	gReserve = newGauge(prometheus.GaugeValue, "wrapup_disk_reserve_bytes", "What is kept for deliveries: with less, events are refused.")
 
@@ -83,9 +85,8 @@ var (
 func allGauges() []gauge {
 	return []gauge{
 		gEvents, gPosts, gRefused, gConns, gMost, gRefusing, gLast, gSilent, gMissing, gBehind, gOpen, gLate, gOverdue, gBacklog, gSending,
-		gOldest, gHeld, gAside, gPaused, gQueues, gAbandoned, gFile, gUsed, gFree, gMax, gLeft, gReserve, gQuarantine, gQuarantineBytes,
-		gQuarantineRoom, gQuarantineRefused, gReload, gReloadAt,
-		gSalvaged,
+		gOldest, gHeld, gAside, gPaused, gQueues, gAbandoned, gFile, gUsed, gFree, gMax, gDamaged, gRuined, gLeft, gReserve, gQuarantine,
+		gQuarantineBytes, gQuarantineRoom, gQuarantineRefused, gReload, gReloadAt, gSalvaged,
 	}
 }
 
@@ -298,6 +299,12 @@ func (g *gauges) store(to chan<- prometheus.Metric) error {
 		return err
 	}
 	gSalvaged.to(to, seconds(salvaged))
+	files, bytes, err := bolt.SetAside(g.d.parts.store.Path())
+	if err != nil {
+		return err
+	}
+	gDamaged.to(to, float64(files))
+	gRuined.to(to, float64(bytes))
 	return nil
 }
 

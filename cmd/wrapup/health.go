@@ -57,6 +57,9 @@ func (d *daemon) unready(ctx context.Context) (why []string) {
 	if room := d.parts.room.check(); room != "" { // the store itself would take them: its room is for what is to be delivered
 		why = append(why, "events are refused: "+room)
 	}
+	if full := d.parts.room.refusing(); full != "" {
+		why = append(why, "events are refused: "+full)
+	}
 	return why
 }
 

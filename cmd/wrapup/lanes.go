@@ -34,11 +34,19 @@ func newLanes(c *configs.Config, store *bolt.Store, log *slog.Logger, watch deli
 	for i := range c.Destinations {
 		made, err := lanesOf(&c.Destinations[i], store, log, watch)
 		if err != nil {
+			disconnect(lanes)
 			return nil, err
 		}
 		lanes = append(lanes, made...)
 	}
 	return lanes, nil
+}
+
+// disconnect closes the connections of lanes that don't run.
+func disconnect(lanes []*lane) {
+	for _, l := range lanes {
+		l.connection.close()
+	}
 }
 
 func lanesOf(c *configs.Destination, store *bolt.Store, log *slog.Logger, watch deliver.Observer) ([]*lane, error) {
@@ -56,6 +64,7 @@ func lanesOf(c *configs.Destination, store *bolt.Store, log *slog.Logger, watch 
 func newLane(c *configs.Destination, name string, to *connection, store *bolt.Store, log *slog.Logger, watch deliver.Observer) *lane {
 	return &lane{connection: to, of: c.Name, Lane: deliver.New(deliver.Options{
 		Destination: destination(c, name, to), Store: store, Now: time.Now, Random: rand.Float64, Logger: log, Observer: watch, Grace: stopDelivery,
+		Restored: store.Restored(),
 	})}
 }
 

@@ -21,14 +21,16 @@ func (d *daemon) listenEvents(ctx context.Context) (l net.Listener, inherited bo
 		return nil, false, fmt.Errorf("the sockets of systemd can't be used: %w", err)
 	}
 	if len(passed) > 0 {
-		for _, more := range passed[1:] {
-			err = errors.Join(err, more.Close())
-		}
 		if passed[0] == nil || len(passed) > 1 {
+			for _, l := range passed {
+				if l != nil {
+					err = errors.Join(err, l.Close())
+				}
+			}
 			return nil, false, errors.Join(fmt.Errorf("systemd passes %d sockets: wrapup takes one stream socket, that of the dialer's posts "+
 				"(one ListenStream= in wrapup.socket)", len(passed)), err)
 		}
-		return passed[0], true, err
+		return passed[0], true, nil
 	}
 	l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", d.config.Listen)
 	if err != nil {

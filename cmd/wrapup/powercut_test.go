@@ -45,6 +45,7 @@ const noFUSE = "FUSE can't be mounted here; it takes /dev/fuse and root, or fuse
 type forgetful struct {
 	*site
 	disk *disk.Disk
+	crm  *sink
 	mu   sync.Mutex
 	// promised are the events that were answered with 200, and by which operation of the disk they were.
 	promised []promise
@@ -73,7 +74,7 @@ func newForgetful(t *testing.T, d *disk.Disk) *forgetful {
 	fixed, err := os.ReadFile(s.config)
 	require.NoError(t, err)
 	s.write("wrapup.yaml", strings.Replace(string(fixed), s.dir+"/data\n", mounted+"/lib/data\n", 1))
-	return &forgetful{site: s, disk: d}
+	return &forgetful{site: s, disk: d, crm: crm}
 }
 
 // posts posts what there is, by several workers, and notes what was promised.

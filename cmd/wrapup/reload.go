@@ -339,7 +339,7 @@ func (d *daemon) adminHandler() http.Handler {
 	asked.Test = p.trials.tester(d.config, p.fleet.all(), d.log)
 	asked.Quarantine, asked.Intake, asked.LookNow = p.quarantine, p.receiver, p.engine.LookNow
 	asked.Reload, asked.LastReload, asked.Self = d.reload, d.last.get, d.self
-	asked.NoRoom, asked.Watch = p.room.check, p.watch
+	asked.NoRoom, asked.Watch = p.room.refusing, p.watch
 	asked.Mappings = runningMappings(d.config)
 	asked.Silent = silence(d.config, d.started)
 	d.asked.Store(&asked)

@@ -29,19 +29,20 @@ type retention struct {
 	clock          finish.Clock
 	log            *slog.Logger
 	calls, answers time.Duration
+	every          time.Duration
 
 	wall time.Time     // at the last look
 	mono time.Duration // likewise
 }
 
 func newRetention(store outbox.Store, clock finish.Clock, c *configs.Retention, log *slog.Logger) *retention {
-	return &retention{store: store, clock: clock, log: log, calls: time.Duration(c.Calls), answers: time.Duration(c.Answers),
+	return &retention{store: store, clock: clock, log: log, calls: time.Duration(c.Calls), answers: time.Duration(c.Answers), every: retainEvery,
 		wall: clock.Wall(), mono: clock.Mono()}
 }
 
 // run drops until ctx ends. Only a broken store is an error.
 func (r *retention) run(ctx context.Context) error {
-	t := time.NewTicker(retainEvery)
+	t := time.NewTicker(r.every)
 	defer t.Stop()
 	for {
 		select {

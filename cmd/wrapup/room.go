@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"wrapup/configs"
@@ -36,6 +39,9 @@ type room struct {
 	disk    func() (bolt.Disk, error)
 	usage   func() (bolt.Usage, error)
 	mono    func() time.Duration
+	// writable tries whether something can be written beside the store; barred says that the last event couldn't be.
+	writable func() bool
+	barred   atomic.Bool
 
 	mu       sync.Mutex
 	measured time.Duration // when; 0 for never
@@ -51,8 +57,18 @@ func newRoom(dir string, maxSize configs.Size, mono func() time.Duration, log *s
 	}
 	return &room{
 		log: log, max: int64(maxSize), disk: disk, mono: mono, reserve: min(maxReserve, d.Size/reserveShare),
-		ballast: bolt.NewBallast(filepath.Join(dir, ballastFile), min(maxBallast, d.Size/ballastShare)),
+		writable: func() bool { return writable(dir) },
+		ballast:  bolt.NewBallast(filepath.Join(dir, ballastFile), min(maxBallast, d.Size/ballastShare)),
 	}, nil
+}
+
+// writable tries to make a file.
+func writable(dir string) bool {
+	f, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return false
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name())) == nil
 }
 
 // makeRoom gives up the ballast, when a commit found the disk full.
@@ -93,6 +109,8 @@ func (r *room) check() string {
 	return why
 }
 
+const readOnlyDisk = "the disk is read-only: it has to be mounted for writing"
+
 // lacking judges the room. Once events are refused it takes a little more room to take them again, so that the state
 // doesn't change with each event.
 func (r *room) lacking(u bolt.Usage, d bolt.Disk) string {
@@ -105,6 +123,8 @@ func (r *room) lacking(u bolt.Usage, d bolt.Disk) string {
 		left -= r.ballast.Size()
 	}
 	switch {
+	case d.ReadOnly:
+		return readOnlyDisk
 	case most > 0 && u.Used >= most:
 		return fmt.Sprintf("%s of the store are in use, and store.max_size is %s", megabytes(u.Used), configs.Size(r.max))
 	case left < least:
@@ -120,9 +140,18 @@ type roomState struct {
 	refusing        bool  // events are refused
 }
 
+// refusing says why events are refused, or the last one was; "" if they are taken.
+func (r *room) refusing() string {
+	why := r.check()
+	if why == "" && r.barred.Load() {
+		why = readOnlyDisk
+	}
+	return why
+}
+
 // state measures the room.
 func (r *room) state() (roomState, error) {
-	refusing := r.check() != ""
+	refusing := r.refusing() != ""
 	u, err := r.usage()
 	if err != nil {
 		return roomState{}, err
@@ -152,12 +181,16 @@ func (r *room) run(ctx context.Context) error {
 	t := time.NewTicker(ballastEvery)
 	defer t.Stop()
 	for failed := false; ; {
-		if d, err := r.disk(); err == nil && !r.ballast.There() && d.Left >= r.ballast.Size()+r.reserve {
+		if d, err := r.disk(); err == nil && !d.ReadOnly && !r.ballast.There() && d.Left >= r.ballast.Size()+r.reserve {
 			err := r.ballast.Make()
 			if err != nil && !failed {
 				r.log.Warn("the ballast can't be made; it is tried again", "error", err)
 			}
 			failed = err != nil
+		}
+		if r.barred.Load() && r.writable() {
+			r.barred.Store(false)
+			r.log.Info("the disk can be written again: events are taken")
 		}
 		r.check() // so that the log tells it when there is room again, though no event comes
 		select {
@@ -177,9 +210,15 @@ type admitted struct {
 // Commit refuses what adds something while there is no room, with an error that is outbox.ErrFull.
 func (a admitted) Commit(ctx context.Context, tx outbox.Tx) (outbox.Result, error) {
 	if len(tx.Add) > 0 {
-		if why := a.room.check(); why != "" {
+		if why := a.room.check(); why == readOnlyDisk {
+			return outbox.Result{}, fmt.Errorf("%w: it has to be mounted for writing", outbox.ErrReadOnly)
+		} else if why != "" {
 			return outbox.Result{}, fmt.Errorf("%w: %s", outbox.ErrFull, why)
 		}
 	}
-	return a.Store.Commit(ctx, tx)
+	result, err := a.Store.Commit(ctx, tx)
+	if errors.Is(err, outbox.ErrReadOnly) {
+		a.room.barred.Store(true)
+	}
+	return result, err
 }

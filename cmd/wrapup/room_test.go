@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"wrapup/outbox/outboxtest/disk"
 )
 
 // smallDisk gives a disk of that many bytes. Where none can be mounted the test can't be run: there it fails under CI.
@@ -123,6 +125,52 @@ func TestDiskFullUnderLoad(t *testing.T) {
 	assert.Zero(t, code, out)
 	require.Zero(t, s.terminate())
 	t.Logf("%d events accepted, %d refused", len(accepted), refused)
+}
+
+// A disk becomes read-only while the daemon runs: the kernel makes it so after an error. (Nobody else can: a remount is
+// refused while the store's file is open.) Events are refused and the log says why; what was accepted waits, and nothing is
+// sent that could not be noted. Once the disk can be written all goes on, without a restart.
+func TestDiskBecomesReadOnly(t *testing.T) {
+	t.Parallel()
+	d := disk.New()
+	f := newForgetful(t, d)
+	f.edit("{settle: 50ms", "{settle: 50ms, ring_timeout: 500ms")
+	crm := f.crm
+	f.start()
+	f.accepted(created("before"))
+	f.eventually("a call to be delivered", func() bool { return len(crm.requests()) == 1 })
+	f.eventually("it to be settled", func() bool { return f.waiting() == 0 })
+	f.accepted(created("open"))
+	d.Fail(func(*disk.Op) syscall.Errno { return syscall.EROFS })
+	for range 3 {
+		resp, err := http.Post(f.url(), "application/json", strings.NewReader(created("refused")))
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+		require.NotEmpty(t, resp.Header.Get("Retry-After"))
+	}
+	f.eventually("the log to say why", func() bool {
+		return strings.Contains(f.log.String(), `"reason":"disk read-only","error":"the disk of the store is read-only: `)
+	})
+	f.eventually("the open call not to be finished", func() bool { return strings.Contains(f.log.String(), "a call can't be finished") })
+	require.Contains(t, f.succeeds("why", "before"), "delivered", "what is there can be read")
+	require.Contains(t, f.fails("status"), "wrapup is not ready")
+	require.Contains(t, f.fails("status", "-o", "json"), "events are refused: the disk is read-only")
+	require.Len(t, crm.requests(), 1)
+
+	d.Fail(nil)
+	f.eventually("it to be ready, though no event comes", func() bool { return strings.Contains(f.log.String(), "the disk can be written again") })
+	require.Contains(t, f.fails("status"), "wrapup is ready", "but it tells of the events that were lost")
+	f.accepted(created("after"))
+	f.eventually("all calls to be delivered", func() bool { return len(crm.requests()) >= 3 })
+	f.drained()
+	keys := map[string]int{}
+	for _, r := range crm.requests() {
+		keys[r.key]++
+	}
+	require.Equal(t, map[string]int{"before:1": 1, "open:1": 1, "after:1": 1}, keys)
+	f.succeeds("audit")
+	require.Zero(t, f.terminate())
 }
 
 // On a disk that can't be written to the daemon says so, and doesn't start.

@@ -49,6 +49,9 @@ func measureDisk(s *admin.Self, store *bolt.Store) error {
 	if s.StoreBytes, err = fileSize(store); err != nil {
 		return err
 	}
+	if s.DamagedFiles, s.DamagedBytes, err = bolt.SetAside(s.Store); err != nil {
+		return fmt.Errorf("which damaged files were set aside can't be told: %w", err)
+	}
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(filepath.Dir(s.Store), &fs); err != nil {
 		return fmt.Errorf("the room on the disk can't be told: %w", err)

@@ -192,6 +192,10 @@ func printStatus(w io.Writer, p paint, s *admin.Status, calls []callback, now ti
 		return err
 	}
 	fmt.Fprintf(&b, "\n%s\n  %s has %s, and the disk has %s left\n", p.title("Here"), printable(s.Store), bytesInWords(s.StoreBytes), bytesInWords(s.FreeBytes))
+	if s.DamagedFiles > 0 {
+		fmt.Fprintf(&b, "  %d damaged file(s) of it that were set aside take %s: nothing deletes them but you, once what was lost is settled\n",
+			s.DamagedFiles, bytesInWords(s.DamagedBytes))
+	}
 	if r := s.Reload; r != nil {
 		was := "taken into use"
 		if !r.OK {

@@ -76,6 +76,9 @@ func openStore(ctx context.Context, c *configs.Config, clock finish.Clock, log *
 		return nil, nil, err
 	}
 	space.usage = store.Usage
+	if files, bytes, err := bolt.SetAside(path); err == nil && files > 0 {
+		log.Warn("damaged files that were set aside lie beside the store, and only a person may delete them", "files", files, "size", megabytes(bytes), "like", path+".damaged-*")
+	}
 	return store, space, nil
 }
 
@@ -115,8 +118,12 @@ func makeWhole(ctx context.Context, path string, log *slog.Logger, check checker
 	damage := report.Damage
 	log.Error("the store is damaged; what is readable is salvaged", "path", path, "damage", damage)
 	saved, err := bolt.Salvage(path, damage, salvage.Meaning{}, time.Now())
-	if (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) && makeRoom() {
+	if diskFull(err) && makeRoom() {
 		saved, err = bolt.Salvage(path, damage, salvage.Meaning{}, time.Now())
+	}
+	if diskFull(err) {
+		return fmt.Errorf("the store %s is damaged, and there is no room to salvage it: %s. The damaged file is as it was, and no event can be taken "+
+			"until there is room and wrapup is started again (%w)", path, roomToSalvage(path, info.Size()), err)
 	}
 	if err != nil {
 		return err
@@ -126,6 +133,19 @@ func makeWhole(ctx context.Context, path string, log *slog.Logger, check checker
 		"due", saved.Due, "buried", saved.Buried, "found", saved.Found, "parked", saved.Parked, "again", saved.Again, "lost", saved.Lost,
 		"lost_more", saved.LostMore)
 	return nil
+}
+
+func diskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// roomToSalvage says how much room a store of that size needs beside it: a new file with what is used of it.
+func roomToSalvage(path string, size int64) string {
+	need := "a new file beside it takes up to " + megabytes(size)
+	if d, err := bolt.DiskOf(filepath.Dir(path)); err == nil {
+		need += ", and the disk has " + megabytes(d.Left) + " left"
+	}
+	return need + ": free as much, or move data_dir to a larger disk"
 }
 
 // checkInChild has a process of its own check the file: a damaged page can end a process, from within bbolt.

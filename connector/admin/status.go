@@ -28,6 +28,9 @@ type Self struct {
 	Store      string `json:"store"`
 	StoreBytes int64  `json:"store_bytes"`
 	FreeBytes  int64  `json:"free_bytes"`
+	// DamagedFiles were set aside beside the store, and take DamagedBytes until somebody moves them away.
+	DamagedFiles int   `json:"damaged_files,omitempty"`
+	DamagedBytes int64 `json:"damaged_bytes,omitempty"`
 	// RoomLow says that there will soon be no more room for events, "" if there is enough.
 	RoomLow string `json:"room_low,omitempty"`
 }

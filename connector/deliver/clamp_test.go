@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,6 +48,42 @@ func TestAClockThatWasYearsAhead(t *testing.T) {
 		assert.Equal(t, connector.DeliveryDone, d.State)
 		assert.Equal(t, 1, was.Failed)
 		assert.Zero(t, was.Tried)
+	})
+	virtual(t, "so it is in a lane that runs, soon after the clock was set right, whatever else there is to do", func(t *testing.T) {
+		b := newBench(t, recordMapping(t), func(d *Destination) { d.NewestFirst = 0 })
+		b.kill()
+		var ahead atomic.Int64
+		b.options.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		b.will(status(500), status(500), status(200))
+		b.start()
+		time.Sleep(time.Minute)
+		ahead.Store(int64(years))
+		first, second := b.finishedAt(years, "a"), b.finishedAt(years, "b")
+		require.Len(t, b.requests(), 2)
+		require.Equal(t, 1, b.delivery(second).Failed)
+		ahead.Store(0)
+		for range 70 { // others come all the time
+			time.Sleep(time.Second)
+			b.finish(fmt.Sprint("later-", time.Since(b.began)))
+		}
+		assert.Equal(t, connector.DeliveryDone, b.delivery(first).State)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(second).State)
+		assert.Len(t, b.requests(), 74)
+	})
+	virtual(t, "also in one that began while the clock was ahead", func(t *testing.T) {
+		b := newBench(t, recordMapping(t), nil)
+		b.kill()
+		var ahead atomic.Int64
+		ahead.Store(int64(years))
+		b.options.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		b.will(status(500), status(200))
+		b.start()
+		ref := b.finish("a")
+		require.Len(t, b.requests(), 1)
+		ahead.Store(0)
+		time.Sleep(61 * time.Second)
+		assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
+		assert.Len(t, b.requests(), 2)
 	})
 	virtual(t, "what a legitimate delay put off stays put off", func(t *testing.T) {
 		b := newBench(t, recordMapping(t), nil)

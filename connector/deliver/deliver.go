@@ -185,7 +185,8 @@ func (w *work) view(record *connector.Record) (call mappings.Call, login int) {
 		Age: now.Sub(w.call.FinishedAt.Time()),
 		// What was due before this process began may have been sent by the one before.
 		Begun:    w.delivery.Begun,
-		Repeated: w.delivery.Retried || w.task.Due.Before(w.started),
+		Untold:   w.untold(),
+		Repeated: w.delivery.Retried || w.task.Due.Before(w.started) || w.untold(),
 	}
 	for step := range w.delivery.Unsure {
 		call.MaybeSent = append(call.MaybeSent, step)
@@ -239,7 +240,8 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 		return true, w.doubled(ctx, action)
 	}
 	// The CRM's search can't know yet of what was sent last; nor can it of what a slow server is still at, which we gave up.
-	last, _ := w.passed(w.delivery.Unsure[action.Finds].Last)
+	doubt, _ := w.doubt(action.Finds)
+	last, _ := w.passed(doubt.Last)
 	lag := max(action.Lag, w.Timeout)
 	if due := last.Add(lag); action.Finds != "" && w.now().Before(due) {
 		return true, w.settle(ctx, ending{state: connector.DeliveryWaiting, due: due,
@@ -267,6 +269,10 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 	w.marked = false
 	if !action.Lookup { // a lookup begins nothing
 		w.delivery.Sending = record.Revision
+		if maybeSent && (action.NotThere || w.delivery.Insist) && w.untold() {
+			// Steps are done in order: where this one wasn't, no later one was.
+			w.delivery.Sure, w.dirty = connector.TimeOf(w.restored.At), true
+		}
 		if !action.Repeat.Safe {
 			// After a crash nobody knows for how long the request was under way.
 			w.unsure(action.Step, w.Timeout)
@@ -309,7 +315,7 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 
 // safe says whether the step's request may be sent now, as often as needed, and whether it may have been sent before.
 func (w *work) safe(action mappings.Action) (safe, maybeSent bool) {
-	doubt, maybeSent := w.delivery.Unsure[action.Step]
+	doubt, maybeSent := w.doubt(action.Step)
 	since, known := w.passed(doubt.Since)
 	return action.Repeat.Safe || action.NotThere ||
 		action.Repeat.Within > 0 && (!maybeSent || known && w.now().Sub(since) < action.Repeat.Within), maybeSent
@@ -317,8 +323,11 @@ func (w *work) safe(action mappings.Action) (safe, maybeSent bool) {
 
 // doubled settles a call that could be logged twice if the step were sent again.
 func (w *work) doubled(ctx context.Context, action mappings.Action) error {
-	return w.settle(ctx, ending{state: connector.DeliveryParked, reason: "maybe delivered: step " + action.Step +
-		" was sent and its answer is not known; sending it again could log the call twice"})
+	reason := "maybe delivered: step " + action.Step + " was sent and its answer is not known; sending it again could log the call twice"
+	if _, known := w.delivery.Unsure[action.Step]; !known {
+		reason = "maybe delivered: " + w.unknownSince() + ", and step " + action.Step + " may have been sent before; sending it again could log the call twice"
+	}
+	return w.settle(ctx, ending{state: connector.DeliveryParked, reason: reason})
 }
 
 // verdictOn is the verdict on the answer to a step: the mapping's where it has one, else v, the status table's. It is pure.

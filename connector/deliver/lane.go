@@ -89,6 +89,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Observer may be nil.
 	Observer Observer
+	// Restored says whether the store was put back from a backup: a call of before may have been sent since that was taken.
+	Restored outbox.Restored
 	// Grace is how long requests that are under way may take to complete once the lane is told to stop.
 	Grace time.Duration
 }
@@ -105,9 +107,10 @@ type Lane struct {
 	grace  time.Duration
 
 	// started is when the lane was made: what was due before that may have been sent by a process that is gone.
-	started time.Time
-	gate    gate
-	woken   chan struct{} // something changed that the lane may be waiting for
+	started  time.Time
+	restored outbox.Restored
+	gate     gate
+	woken    chan struct{} // something changed that the lane may be waiting for
 	// turn adds up NewestFirst: a claim that makes it a hundred takes the newest call.
 	turn   int
 	flow   flow
@@ -129,7 +132,7 @@ func New(o Options) *Lane {
 	l := &Lane{
 		Name: o.Destination.Name, store: o.Store, now: o.Now, random: o.Random, grace: o.Grace,
 		log:     o.Logger.With("destination", o.Destination.Name),
-		started: o.Now(), woken: make(chan struct{}, 1),
+		started: o.Now(), restored: o.Restored, woken: make(chan struct{}, 1),
 		flow:   flow{begun: o.Now()},
 		limits: limits{all: limiter(o.Destination.Mapping.Rate()), steps: map[string]*rate.Limiter{}},
 	}
@@ -192,12 +195,18 @@ func (l *Lane) Run(ctx context.Context) error {
 	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	clamps := time.NewTicker(clampEvery)
+	defer clamps.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case err := <-broken:
 			return err
+		case <-clamps.C:
+			if err := l.clamp(ctx); err != nil {
+				return err
+			}
 		default:
 		}
 		if busy.Load() >= int64(l.current.Load().Concurrency) {
@@ -241,6 +250,10 @@ func (l *Lane) Run(ctx context.Context) error {
 		case <-l.store.Ready(l.Name):
 		case <-l.woken:
 		case <-timer.C:
+		case <-clamps.C:
+			if err := l.clamp(ctx); err != nil {
+				return err
+			}
 		}
 	}
 }
@@ -276,7 +289,7 @@ func (l *Lane) claim(ctx context.Context) (task *outbox.Task, probe bool, wait t
 	case next.IsZero():
 		return nil, false, time.Hour, nil
 	default:
-		// A minute at most: should the clock be set forward meanwhile, nothing waits for long.
-		return nil, false, min(max(next.Sub(now), time.Millisecond), time.Minute), nil
+		// A minute at most: should the clock be set meanwhile, forward or back, nothing waits for long.
+		return nil, false, min(max(next.Sub(now), time.Millisecond), clampEvery), nil
 	}
 }

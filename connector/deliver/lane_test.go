@@ -177,7 +177,7 @@ func (b *bench) finish(id string) outbox.Ref { b.t.Helper(); return b.finishedAt
 // finishedAt is finish by a clock that is ahead.
 func (b *bench) finishedAt(ahead time.Duration, id string) outbox.Ref {
 	b.t.Helper()
-	call := connector.Call{FinishedAt: connector.TimeOf(time.Now().Add(ahead)), Revisions: []connector.Revision{{Record: connector.Record{CallID: id, UUID: id, Attempt: 1, Revision: 1, Outcome: connector.OutcomeConnected}}}}
+	call := connector.Call{FinishedAt: connector.TimeOf(time.Now().Add(ahead)), Revisions: []connector.Revision{{At: connector.TimeOf(time.Now().Add(ahead)), Record: connector.Record{CallID: id, UUID: id, Attempt: 1, Revision: 1, Outcome: connector.OutcomeConnected}}}}
 	body, err := json.Marshal(&call)
 	require.NoError(b.t, err)
 	row, err := (&connector.Delivery{State: connector.DeliveryWaiting, Wanted: 1}).Encode()
@@ -200,7 +200,7 @@ func (b *bench) amend(ref outbox.Ref) {
 	require.NoError(b.t, err)
 	r := *call.Record()
 	r.Revision++
-	call.Revisions = append(call.Revisions, connector.Revision{Record: r})
+	call.Revisions = append(call.Revisions, connector.Revision{Record: r, At: connector.TimeOf(time.Now())})
 	body, err := json.Marshal(call)
 	require.NoError(b.t, err)
 	d, err := connector.DecodeDelivery(entry.Row("crm").Body)

@@ -124,6 +124,7 @@ func (r *Receiver) tally(source string, events []connector.Event, outcome []even
 		failed int
 		first  int
 		full   bool
+		barred bool
 	)
 	for i, o := range outcome {
 		switch {
@@ -132,6 +133,7 @@ func (r *Receiver) tally(source string, events []connector.Event, outcome []even
 				first = i
 			}
 			full = full || errors.Is(o.err, outbox.ErrFull)
+			barred = barred || errors.Is(o.err, outbox.ErrReadOnly)
 		case o.isNew:
 			done.Stored++
 			done.fresh = append(done.fresh, &events[i])
@@ -144,7 +146,10 @@ func (r *Receiver) tally(source string, events []connector.Event, outcome []even
 	}
 	no := &refusal{status: http.StatusServiceUnavailable, text: "could not be stored", retryAfter: retryAfter, logged: true,
 		stored: done.Stored, repeated: done.Repeated}
-	if full {
+	switch {
+	case barred:
+		no.text = "disk read-only"
+	case full:
 		no.text = "disk full"
 	}
 	r.lost.log(r.now(), "an event may be lost: it could not be stored",

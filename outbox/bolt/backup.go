@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -53,7 +54,7 @@ func MarkBackup(path string, taken time.Time) (err error) {
 	return db.Update(func(*bbolt.Tx) error { return nil })
 }
 
-// BackupTaken says when the backup was taken that this store was restored from; false if it wasn't, or ForgetBackup was
+// BackupTaken says when the backup was taken that this store was restored from; false if it wasn't, or MarkRestored was
 // called. A mark that can't be read counts: it is then of an unknown time, the zero one.
 func (s *Store) BackupTaken(ctx context.Context) (taken time.Time, marked bool, err error) {
 	err = s.view(ctx, func(tx *bbolt.Tx) error {
@@ -75,20 +76,82 @@ func (s *Store) BackupTaken(ctx context.Context) (taken time.Time, marked bool, 
 	return taken, marked, err
 }
 
-// ForgetBackup takes the mark away.
-func (s *Store) ForgetBackup(ctx context.Context) error {
+// restoredKey in meta says that the store was restored from a backup: when that was taken, and when it was put back. It stays.
+const restoredKey = "restored"
+
+// MarkRestored takes the mark of the backup away and notes instead, in the same commit, that the store was restored from it at
+// the given time; see Restored.
+func (s *Store) MarkRestored(ctx context.Context, at time.Time) error {
 	if s.readOnly {
 		return errReadOnly
+	}
+	taken, marked, err := s.BackupTaken(ctx)
+	if err != nil || !marked {
+		return err
 	}
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.underway.Done()
-	return s.alone(ctx, func(b *batch) error {
+	was := s.Restored()
+	if at.Before(taken) { // the clock is another one: what is in the backup came before it was taken, by the old one
+		at = taken
+	}
+	if at.Before(was.At) {
+		at = was.At
+	}
+	if !was.At.IsZero() && was.Taken.Before(taken) { // what is not known since the first backup isn't known since the second
+		taken = was.Taken
+	}
+	now := outbox.Restored{Taken: taken, At: at}
+	err = s.alone(ctx, func(b *batch) error {
 		meta := b.tx.Bucket([]byte(metaBucket))
 		if meta == nil {
 			return fmt.Errorf("%w: the bucket meta is gone", outbox.ErrDamaged)
 		}
+		if err := b.put(meta, []byte(restoredKey), encodeRestored(now)); err != nil {
+			return err
+		}
 		return b.delete(meta, []byte(backupKey))
 	})
+	if err == nil {
+		s.restored.Store(&now)
+	}
+	return err
+}
+
+// Restored says whether the store was ever restored from a backup, by MarkRestored: of several times the last one, with when
+// the first backup was taken. It stays, for a delivery may wait as long as it likes.
+func (s *Store) Restored() outbox.Restored {
+	if r := s.restored.Load(); r != nil {
+		return *r
+	}
+	return outbox.Restored{}
+}
+
+func encodeRestored(r outbox.Restored) []byte {
+	v := newValue(16)
+	for _, t := range []time.Time{r.Taken, r.At} {
+		micros := uint64(0) // not known
+		if !t.IsZero() {
+			micros = uint64(t.UnixMicro())
+		}
+		v = binary.BigEndian.AppendUint64(v, micros)
+	}
+	return seal([]byte(restoredKey), v)
+}
+
+// decodeRestored reads the mark. One that can't be read counts: then the store was restored at an unknown time, which is now.
+func decodeRestored(v []byte, now time.Time) *outbox.Restored {
+	p, err := unseal([]byte(restoredKey), v)
+	if err != nil || len(p) != 16 {
+		return &outbox.Restored{At: now}
+	}
+	var at [2]time.Time
+	for i := range at {
+		if micros := binary.BigEndian.Uint64(p[8*i:]); micros != 0 {
+			at[i] = time.UnixMicro(int64(micros)).UTC() //nolint:gosec // as written
+		}
+	}
+	return &outbox.Restored{Taken: at[0], At: at[1]}
 }

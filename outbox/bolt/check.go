@@ -72,21 +72,29 @@ func Check(path string, opts CheckOptions) (*Report, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
+	report, empty, err := checkFile(f, opts.Meaning)
+	if err == nil && len(report.Damage) == 0 && !empty {
+		err = checkByBolt(path, report)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("checking the store %s: %w", path, err)
+	}
+	return report, nil
+}
+
+// checkFile is what Check finds out itself. It lets go of the file's pages, and of all that it knows of them.
+func checkFile(f *os.File, m outbox.Meaning) (report *Report, empty bool, err error) {
 	im, err := mapImage(f)
 	if err != nil {
-		return nil, fmt.Errorf("checking the store %s: %w", path, err)
+		return nil, false, err
 	}
-	defer func() { _ = im.close() }()
-	x, err := examine(im, opts.Meaning)
+	defer func() { err = errors.Join(err, im.close()) }()
+	x, err := examine(im, m)
 	if err != nil {
-		return nil, fmt.Errorf("checking the store %s: %w", path, err)
+		return nil, false, err
 	}
-	if len(x.report.Damage) == 0 && len(im.data) > 0 {
-		if err := checkByBolt(path, &x.report); err != nil {
-			return nil, fmt.Errorf("checking the store %s: %w", path, err)
-		}
-	}
-	return &x.report, nil
+	found := x.report
+	return &found, len(im.data) == 0, nil
 }
 
 // StoppedCleanly says that the file was closed by whoever wrote to it last: nothing of it is to be expected that a crash
@@ -136,11 +144,15 @@ type exam struct {
 	report   Report
 	// behind says that the last commit may be missing from the tree: the head that it wrote can't be used.
 	behind bool
+	// brief is as in contents.
+	brief bool
 }
 
 // examine reads an image by its newest head. Of a file that is foreign or newer it says so.
-func examine(im *image, m outbox.Meaning) (*exam, error) {
-	x := &exam{im: im, contents: newContents(), report: Report{Damage: []string{}}}
+func examine(im *image, m outbox.Meaning) (*exam, error) { return examineAs(im, m, m == nil) }
+
+func examineAs(im *image, m outbox.Meaning, brief bool) (*exam, error) {
+	x := &exam{im: im, contents: newContents(), report: Report{Damage: []string{}}, brief: brief}
 	if len(im.data) == 0 {
 		return x, nil // bbolt makes a store of it
 	}
@@ -183,7 +195,10 @@ func (x *exam) choose() {
 	}
 	walk := func(h head) (*tree, *contents) {
 		c := newContents()
-		return x.im.walk(h, c.add), c
+		c.brief = x.brief
+		t := x.im.walk(h, c.add)
+		c.end()
+		return t, c
 	}
 	best, other := 0, 1
 	if heads[1].good && (!heads[0].good || heads[1].tx > heads[0].tx) {
@@ -230,8 +245,8 @@ func (x *exam) count() {
 	r, c := &x.report, x.contents
 	r.Items, r.Days = len(c.items), len(c.days)
 	for _, d := range c.days {
-		r.Entries += len(d.entries)
-		r.Rows += len(d.rows)
+		r.Entries += len(d.entries) + len(d.gone)
+		r.Rows += len(d.rows) + d.goneRows
 	}
 	for _, q := range c.queues {
 		r.Due += len(q.due)
@@ -253,8 +268,15 @@ func (x *exam) relations() {
 	if c.top > c.seq {
 		r.add("the sequence stands at %d, but %d was given out", c.seq, c.top)
 	}
-	for _, day := range slices.Sorted(maps.Keys(c.days)) {
-		x.dayRelations(day, c.days[day])
+	if c.brief {
+		for _, text := range c.found.Damage {
+			r.add("%s", text)
+		}
+		r.More += c.found.More
+	} else {
+		for _, day := range slices.Sorted(maps.Keys(c.days)) {
+			c.days[day].relations(day, r)
+		}
 	}
 	for path := range x.tree.seen {
 		if day, err := outbox.ParseDay(trimmed(path)); err == nil {
@@ -277,8 +299,8 @@ func trimmed(path string) string {
 	return ""
 }
 
-func (x *exam) dayRelations(day outbox.Day, d *dayContents) {
-	r := &x.report
+// relations compares what the values of a day say of each other.
+func (d *dayContents) relations(day outbox.Day, r *Report) {
 	found := 0
 	for i := range d.groups {
 		g := &d.groups[i]

@@ -175,7 +175,7 @@ func (s *Store) write(requests []*request) error {
 			_ = tx.Rollback()
 			return s.fail(err)
 		}
-		if err := s.persist(tx); errors.Is(err, outbox.ErrFull) && s.room() {
+		if err := s.persist(tx); errors.Is(err, outbox.ErrFull) && !errors.Is(err, outbox.ErrReadOnly) && s.room() {
 			continue // nothing was changed: once more
 		} else if err != nil {
 			return err
@@ -195,9 +195,17 @@ func (s *Store) persist(tx *bbolt.Tx) error {
 		return nil
 	}
 	_ = tx.Rollback() // in case the commit was not tried; a failed one has ended the transaction itself
-	if (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) && s.newest() == id-1 {
+	refused := outbox.ErrFull
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case errors.Is(err, syscall.EROFS):
+		refused = outbox.ErrReadOnly
+	default:
+		return s.fail(fmt.Errorf("committing: %w", err))
+	}
+	if s.newest() == id-1 {
 		// bbolt writes its meta page last, and that is not there: what was written is on pages that are free.
-		return fmt.Errorf("%w: %w", outbox.ErrFull, err)
+		return fmt.Errorf("%w: %w", refused, err)
 	}
 	return s.fail(fmt.Errorf("committing: %w", err))
 }

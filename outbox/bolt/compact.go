@@ -114,9 +114,7 @@ func freeBytes(path string) (free int64, err error) {
 func removeUnfinished(path string) error {
 	var errs []error
 	for _, suffix := range []string{compactSuffix, salvageSuffix} {
-		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, err)
-		}
+		errs = append(errs, removed(path+suffix))
 	}
 	return errors.Join(errs...)
 }

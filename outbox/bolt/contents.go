@@ -27,11 +27,26 @@ type dayContents struct {
 	labels                []cell // likewise
 	unlabeled             []byte // the value of unlabeledKey
 	counts                map[string]uint64
+	// Of a day that was let go there are only the numbers of its entries, in order, and how many rows it had.
+	gone     []uint64
+	goneRows int
 }
 
 func (d *dayContents) has(seq uint64) bool {
+	if _, ok := slices.BinarySearch(d.gone, seq); ok {
+		return true
+	}
 	_, ok := d.entry(seq)
 	return ok
+}
+
+// letGo forgets all but what others refer to: what there is of all days takes as much memory as a third of the file.
+func (d *dayContents) letGo() {
+	for i := range d.entries {
+		d.gone = append(d.gone, d.entries[i].seq)
+	}
+	d.goneRows += len(d.rows)
+	d.entries, d.rows, d.groups, d.labels, d.unlabeled, d.counts = nil, nil, nil, nil, nil, map[string]uint64{}
 }
 
 func (d *dayContents) entry(seq uint64) (*cell, bool) {
@@ -83,6 +98,13 @@ type contents struct {
 	queues map[string]*queueContents
 	// top is the highest sequence number in any key.
 	top uint64
+
+	// brief says that each day is let go once all of it was seen, and its values were compared with each other: all values of a
+	// day come one after the other. What was found is in found.
+	brief bool
+	found Report
+	seen  *dayContents // the day that is being seen
+	on    outbox.Day
 }
 
 func newContents() *contents {
@@ -103,6 +125,16 @@ func (c *contents) queue(name string) *queueContents {
 	return c.queues[name]
 }
 
+// end says that nothing more comes of the day that is being seen.
+func (c *contents) end() {
+	if c.seen == nil {
+		return
+	}
+	c.seen.relations(c.on, &c.found)
+	c.seen.letGo()
+	c.seen = nil
+}
+
 var errPlace = errors.New("there is a value where none should be")
 
 // add takes a value of a tree. An error says that it can't be trusted.
@@ -120,7 +152,12 @@ func (c *contents) add(path []string, key, value []byte) error {
 		if err != nil {
 			return err
 		}
-		return c.addOfDay(c.day(day), path[2], key, value)
+		d := c.day(day)
+		if c.brief && d != c.seen {
+			c.end()
+			c.seen, c.on = d, day
+		}
+		return c.addOfDay(d, path[2], key, value)
 	case len(path) == 3 && path[0] == expiredBucket:
 		// It is only checked: what was dropped is not for salvage.
 		return c.addOfDay(&dayContents{counts: map[string]uint64{}}, path[2], key, value)
@@ -137,8 +174,9 @@ func (c *contents) addMeta(key, value []byte) (err error) {
 	case seqMetaKey:
 		c.seq, err = decodeNumber(key, value)
 	default:
-		_, err = unseal(key, value)
-		c.meta[string(key)] = value
+		if _, err = unseal(key, value); err == nil {
+			c.meta[string(key)] = value
+		}
 	}
 	return err
 }

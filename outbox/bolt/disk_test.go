@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -305,7 +306,7 @@ func TestDamagedTaskIsPassedOver(t *testing.T) {
 }
 
 func TestFullDiskIsRefusedAndTheStoreGoesOn(t *testing.T) {
-	for _, full := range []error{syscall.ENOSPC, fmt.Errorf("write: %w", syscall.EDQUOT)} {
+	for _, full := range []error{syscall.ENOSPC, fmt.Errorf("write: %w", syscall.EDQUOT), syscall.EROFS} {
 		faults := &outboxtest.Faults{}
 		path := newPath(t)
 		s := openAt(t, path, Options{Commit: faults.Commit})
@@ -317,6 +318,7 @@ func TestFullDiskIsRefusedAndTheStoreGoesOn(t *testing.T) {
 				Enqueue: []outbox.NewTask{{Queue: "q", Due: t0, Ref: outbox.Ref{Seq: 1}}},
 			})
 			require.ErrorIs(t, err, outbox.ErrFull)
+			require.Equal(t, errors.Is(full, syscall.EROFS), errors.Is(err, outbox.ErrReadOnly))
 			require.ErrorIs(t, err, full)
 		}
 		select {

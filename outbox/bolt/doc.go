@@ -2,7 +2,8 @@
 //
 // # Layout
 //
-//	meta                        schema, the last sequence number that was given out, and the newest day that was dropped
+//	meta                        schema, the last sequence number that was given out, the newest day that was dropped, and
+//	                            whether it is, or was, a backup
 //	open                        seq → item (group, id, body): the open groups, in the order in which they came
 //	queues/<queue>/due          time seq → ref of the entry
 //	queues/<queue>/buried       the same, by the time it was buried
@@ -45,8 +46,8 @@
 // # When the disk fails
 //
 // A commit that failed for want of space, and verifiably left the file as it was, is tried again if room can be made (a
-// [Ballast] is given up); else it is ErrFull, and the store goes on. After
-// any other failure nobody knows what is on disk: the store refuses everything from then on, and [Store.Broken] is closed.
+// [Ballast] is given up); else it is ErrFull, and the store goes on. So it does with ErrReadOnly where the disk became read-only.
+// After any other failure nobody knows what is on disk: the store refuses everything from then on, and [Store.Broken] is closed.
 // The process should end and open the file anew; callers then repeat what they had no answer to. An opened file is read from
 // the disk and not from the kernel's cache, which still has what a failed sync did not write.
 package bolt

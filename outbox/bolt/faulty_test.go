@@ -260,6 +260,7 @@ func TestEachWriteAndSyncFails(t *testing.T) {
 		lots int // how many operations fail
 	}{
 		"EIO": {syscall.EIO, 1}, "ENOSPC": {syscall.ENOSPC, 1}, "no space for a while": {syscall.ENOSPC, 12},
+		"read-only for a while": {syscall.EROFS, 12},
 	} {
 		fulls, breaks, runs := 0, 0, 0
 		for n := 1; ; n++ {

@@ -3,6 +3,7 @@ package bolt
 import (
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"wrapup/outbox"
 )
@@ -75,6 +76,8 @@ func (l *loose) leaf(p page, doubtful bool) {
 			if _, in, err := inline(e.value); err == nil && len(in.data) > 0 {
 				l.leaf(in, doubtful)
 			}
+		case string(e.key) == restoredKey:
+			l.restored(e.value)
 		case len(e.key) < seqLen || e.key[0] != 0: // no number
 		default:
 			if _, err := unseal(e.key, e.value); err == nil {
@@ -100,6 +103,17 @@ func (l *loose) leaf(p page, doubtful bool) {
 		case asItem > asEntry && l.isItem(c):
 			l.item(c)
 		}
+	}
+}
+
+// restored takes the mark of a restore, where it was lost: none is ever taken away again, so that an old one is right, too.
+func (l *loose) restored(value []byte) {
+	if _, err := unseal([]byte(restoredKey), value); err != nil || !l.lost([]string{metaBucket}, []byte(restoredKey)) {
+		return
+	}
+	was, known := l.contents.meta[restoredKey]
+	if !known || decodeRestored(value, time.Time{}).At.After(decodeRestored(was, time.Time{}).At) {
+		l.contents.meta[restoredKey] = value
 	}
 }
 

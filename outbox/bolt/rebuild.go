@@ -41,6 +41,24 @@ func SalvageReports(path string) ([]string, error) {
 	return list, nil
 }
 
+// SetAside counts the damaged files that lie beside a store, and what they take, in bytes. Nothing ever deletes one: it may
+// hold what could not be salvaged.
+func SetAside(path string) (files int, bytes int64, err error) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, e := range entries {
+		if name := e.Name(); !strings.HasPrefix(name, filepath.Base(path)+damagedSuffix) || strings.HasSuffix(name, reportSuffix) {
+			continue
+		}
+		if info, err := e.Info(); err == nil { // else it has just been moved away
+			files, bytes = files+1, bytes+info.Size()
+		}
+	}
+	return files, bytes, nil
+}
+
 // Salvage makes a new store of what can be read of a damaged one, and gives it the damaged one's name. The damaged file is
 // kept beside it, under a name with the time, and so is a report. It fails with outbox.ErrLocked, ErrForeign and ErrNewer
 // as Check does, and then nothing was changed. why is what is known to be wrong with it, should nothing be found now; of a
@@ -65,6 +83,12 @@ func salvageFile(path string, why []string, m outbox.Meaning, now time.Time, aft
 		return nil, fmt.Errorf("salvaging the store %s: %w", path, err)
 	}
 	defer func() { err = errors.Join(err, im.close()) }()
+	// A new file that doesn't get the store's name is of no use, and takes room that may be what is lacking.
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, removed(path+salvageSuffix))
+		}
+	}()
 	out, err = salvageImage(im, path, why, m, now)
 	if err != nil || out == nil {
 		return nil, err
@@ -134,7 +158,7 @@ func setAside(path string, now time.Time) (string, error) {
 	if err != nil {
 		// Some file systems know no second names.
 		if err := copyFile(name, path); err != nil {
-			return "", err
+			return "", errors.Join(err, removed(name)) // half of it is of no use
 		}
 	}
 	return name, syncName(path)
@@ -154,10 +178,17 @@ func copyFile(to, from string) (err error) {
 	return errors.Join(err, w.Sync(), w.Close())
 }
 
+// removed removes a file that may not be there.
+func removed(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // write makes the new file, durable.
 func (s *salvage) write(path string) (err error) {
-	// A crash may have left one.
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := removed(path); err != nil { // a crash may have left one
 		return err
 	}
 	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
@@ -250,8 +281,8 @@ func (s *salvage) writeAll(w *writer) error {
 			return err
 		}
 	}
-	if s.backupLost() {
-		// It may have been a backup: whoever opens it finds a mark that can't be read, which counts.
+	if s.markLost(backupKey) || s.markLost(restoredKey) {
+		// It may have been a backup, or restored from one: whoever opens it finds a mark that can't be read, which counts.
 		c.meta[backupKey] = seal([]byte(backupKey), newValue(0))
 	}
 	for key, value := range c.meta {
@@ -271,9 +302,10 @@ func (s *salvage) writeAll(w *writer) error {
 	return nil
 }
 
-func (s *salvage) backupLost() bool {
-	return s.contents.meta[backupKey] == nil && slices.ContainsFunc(s.tree.holes, func(h hole) bool {
-		return slices.Equal(h.path, []string{metaBucket}) && h.covers(h.path, []byte(backupKey))
+// markLost says whether there may have been a mark in meta that is lost.
+func (s *salvage) markLost(key string) bool {
+	return s.contents.meta[key] == nil && slices.ContainsFunc(s.tree.holes, func(h hole) bool {
+		return slices.Equal(h.path, []string{metaBucket}) && h.covers(h.path, []byte(key))
 	})
 }
 

@@ -102,10 +102,15 @@ func writeBallast(path string, size int64) (err error) {
 	return f.Sync()
 }
 
+// readOnlyFlag is ST_RDONLY of statfs.
+const readOnlyFlag = 1
+
 // Disk tells what room a file system has.
 type Disk struct {
 	// Size of all of it, and what of it wrapup may still write, in bytes.
 	Size, Left int64
+	// ReadOnly says that nothing can be written to it, however much is left.
+	ReadOnly bool
 }
 
 // DiskOf tells of the file system that a folder is on.
@@ -114,6 +119,6 @@ func DiskOf(dir string) (Disk, error) {
 	if err := syscall.Statfs(filepath.Clean(dir), &s); err != nil {
 		return Disk{}, fmt.Errorf("how full the disk of %s is: %w", dir, err)
 	}
-	block := int64(s.Bsize)                                                        //nolint:unconvert // it is smaller on some systems
-	return Disk{Size: int64(s.Blocks) * block, Left: int64(s.Bavail) * block}, nil //nolint:gosec // no disk has 2^63 bytes
+	block := int64(s.Bsize)                                                                                             //nolint:unconvert // it is smaller on some systems
+	return Disk{Size: int64(s.Blocks) * block, Left: int64(s.Bavail) * block, ReadOnly: s.Flags&readOnlyFlag != 0}, nil //nolint:gosec // no disk has 2^63 bytes
 }

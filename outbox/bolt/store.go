@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -103,6 +104,9 @@ type Store struct {
 	expiring sync.Mutex
 	unburied bool
 	waitedOf candidates
+
+	// restored is nil if the store never was restored from a backup.
+	restored atomic.Pointer[outbox.Restored]
 
 	// These belong to the committer.
 	items index
@@ -208,6 +212,9 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 	default:
 		if err := dropCache(path); err != nil {
 			return nil, fmt.Errorf("opening the store %s: reading it anew from the disk: %w", path, err)
+		}
+		if clean, err := StoppedCleanly(path); err == nil && !clean {
+			_ = warm(path) // what can't be read bbolt finds, too
 		}
 	}
 	db, err := bbolt.Open(path, fileMode, options)
@@ -317,6 +324,9 @@ func (s *Store) load() error {
 		var err error
 		if s.seq, err = decodeNumber([]byte(seqMetaKey), meta.Get([]byte(seqMetaKey))); err != nil {
 			return damaged(metaBucket, []byte(seqMetaKey), err)
+		}
+		if v := meta.Get([]byte(restoredKey)); v != nil {
+			s.restored.Store(decodeRestored(v, time.Now()))
 		}
 		s.loadQueues(tx)
 		if !s.readOnly {

@@ -118,12 +118,13 @@ func (n *node) resize(size int64) {
 
 // Disk is a disk in memory. Its zero value is not ready: see [New].
 type Disk struct {
-	mu   sync.Mutex
-	live nodes  // what can be read
-	now  Moment // what is on the disk
-	log  Log
-	last int // of the nodes
-	fail func(op *Op) syscall.Errno
+	mu    sync.Mutex
+	live  nodes  // what can be read
+	now   Moment // what is on the disk
+	log   Log
+	last  int // of the nodes
+	reads int // how often something was read
+	fail  func(op *Op) syscall.Errno
 }
 
 // New gives an empty disk.
@@ -161,6 +162,13 @@ func (d *Disk) Ops() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.log)
+}
+
+// Reads is how often something was read from it: what the kernel's cache has isn't.
+func (d *Disk) Reads() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.reads
 }
 
 // Fail makes operations fail for which f gives an error; nil ends it. f must not call the disk.
@@ -212,6 +220,7 @@ func (d *Disk) do(op Op) (child int, err syscall.Errno) {
 func (d *Disk) read(file int, to []byte, offset int64) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.reads++
 	data := d.live[file].data
 	return copy(to, data[min(offset, int64(len(data))):])
 }
