@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"wrapup/outbox"
@@ -233,7 +234,7 @@ func (t *tree) freelist() {
 		}
 		t.reached[i] = true
 	}
-	for id := range free {
+	for _, id := range slices.Sorted(maps.Keys(free)) {
 		if t.reached[id] {
 			bad(fmt.Errorf("page %d is in use and on the list", id))
 			return
