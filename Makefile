@@ -22,16 +22,16 @@ demo: build ## See it work: one call, from the dialer's events to the CRM
 
 # Suites in virtual time, and those that run many processes: the race detector would make minutes of them, and what they run
 # is raced by the other tests.
-UNRACED := ^(TestPresets|TestBrokenPresets|TestPowerCuts|TestSoak|TestBench|TestScrapesOfALargeBacklog|TestInitForEveryMapping|TestFlippedBytes|TestDamagedPages|TestStoreFullToItsMaxSize|TestBriefCheckFindsTheSame)$$
+UNRACED := ^(TestPresets|TestBrokenPresets|TestPowerCuts|TestSoak|TestBench|TestScrapesOfALargeBacklog|TestInitForEveryMapping|TestFlippedBytes|TestDamagedPages|TestStoreFullToItsMaxSize|TestBriefCheckFindsTheSame|TestRefusedCredentialsOnABacklog|TestNoRefreshTokenIsUsedTwice|TestKilledInMidRefresh|TestPreviewOfEveryMapping|TestEachWriteAndSyncFails|TestWrongNumberOfElements|TestExpectedIsWhatTheFoldGives|TestWhyInALargeStore|TestAnySplitOverTime|TestABacklogForADeadDestinationCostsNobodyElse)$$
 
 # Most tests of the daemon wait for processes and timers more than they compute: hence more of them at a time than there are
 # processors.
 .PHONY: test
 test: ## Run all tests, with the race detector
 	go test -race -timeout 20m -parallel 6 -skip '$(UNRACED)' ./...
-	go test -timeout 10m -run '$(UNRACED)' ./cmd/wrapup ./connector/salvage ./outbox/bolt
-	go test ./connector/correlate -rapid.checks=10000
+	go test -timeout 10m -parallel 6 -run '$(UNRACED)' ./cmd/wrapup ./connector/admin ./connector/finish ./connector/salvage ./connector/simulate ./outbox/bolt
 	go test ./connector/deliver -run ABacklog
+	go test ./connector/correlate -rapid.checks=10000
 	go test ./cmd/wrapup -run 'TestSlowConnections|TestFloodsOfHeaders|TestDeepAndLargeBodies'
 
 .PHONY: test-long

@@ -144,10 +144,11 @@ func TestResetAfterTheRequestIsSent(t *testing.T) {
 }
 
 func TestTimeout(t *testing.T) {
+	t.Parallel()
 	release := make(chan struct{})
 	url := crm(t, func(http.ResponseWriter, *http.Request) { <-release })
 	defer close(release)
-	_, lost := send(t, client(t, Options{Timeout: 50 * time.Millisecond}), url)
+	_, lost := send(t, client(t, Options{Timeout: time.Second}), url)
 	require.NotNil(t, lost)
 	assert.True(t, lost.Sent)
 }
