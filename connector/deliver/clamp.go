@@ -12,7 +12,8 @@ import (
 
 // A clock that was ahead for a while leaves times behind that lie far in the future once it is right: deliveries that are
 // due in years, and beginnings of waits that are still to come. Neither may hold a call up. What of it is a due time is
-// set right by clamp, at the start and every now and then, for the clock may be set right while the lane runs; what stands in a delivery's row is taken for what it can be at most, when it is read.
+// set right by clamp, at the start and every now and then, for the clock may be set right while the lane runs; what stands in
+// a delivery's row is taken for what it can be at most, when it is read.
 
 // latest is how far ahead a delivery can be due by any right clock: the longest of all delays there are. A hold and a
 // pause are looked at again much sooner.

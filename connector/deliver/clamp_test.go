@@ -75,7 +75,9 @@ func TestAClockThatWasYearsAhead(t *testing.T) {
 		b.kill()
 		var ahead atomic.Int64
 		ahead.Store(int64(years))
-		b.options.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		b.options.Now = func() time.Time {
+			return machineTime(t, time.Now().Add(time.Duration(ahead.Load())), time.Since(b.began))
+		}
 		b.will(status(500), status(200))
 		b.start()
 		ref := b.finish("a")

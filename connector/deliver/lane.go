@@ -106,7 +106,8 @@ type Lane struct {
 	watch  Observer
 	grace  time.Duration
 
-	// started is when the lane was made: what was due before that may have been sent by a process that is gone.
+	// started is when the lane was made, by the time of day alone, for it is compared with times that were stored: what was
+	// due before that may have been sent by a process that is gone.
 	started  time.Time
 	restored outbox.Restored
 	gate     gate
@@ -132,7 +133,7 @@ func New(o Options) *Lane {
 	l := &Lane{
 		Name: o.Destination.Name, store: o.Store, now: o.Now, random: o.Random, grace: o.Grace,
 		log:     o.Logger.With("destination", o.Destination.Name),
-		started: o.Now(), restored: o.Restored, woken: make(chan struct{}, 1),
+		started: o.Now().Round(0), restored: o.Restored, woken: make(chan struct{}, 1),
 		flow:   flow{begun: o.Now()},
 		limits: limits{all: limiter(o.Destination.Mapping.Rate()), steps: map[string]*rate.Limiter{}},
 	}
