@@ -12,10 +12,10 @@ import (
 // reading, by which times are compared that have one, whatever the clock is set to. No function of package time makes one.
 func machineTime(t *testing.T, wall time.Time, mono time.Duration) time.Time {
 	out := wall
-	parts := (*[2]uint64)(unsafe.Pointer(&out)) //nolint:gosec // see package time: a flag, seconds and nanoseconds; and the reading
+	parts := (*[2]uint64)(unsafe.Pointer(&out)) // see package time: a flag, seconds and nanoseconds; and the reading
 	seconds := wall.Unix() - time.Date(1885, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
-	parts[0] = 1<<63 | uint64(seconds)<<30 | uint64(wall.Nanosecond()) //nolint:gosec // positive
-	parts[1] = uint64(mono)                                            //nolint:gosec // positive
+	parts[0] = 1<<63 | uint64(seconds)<<30 | uint64(wall.Nanosecond())
+	parts[1] = uint64(mono)
 	require.True(t, out.Round(0).Equal(wall))
 	require.Contains(t, out.String(), " m=") // it has a reading
 	return out
