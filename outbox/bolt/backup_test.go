@@ -1,6 +1,8 @@
 package bolt
 
 import (
+	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"os"
@@ -8,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"wrapup/outbox"
 )
 
 // A backup is a whole store, whichever of the file's two heads the newest was when it was taken, and is known as one until
@@ -42,4 +47,46 @@ func TestBackupIsAWholeStore(t *testing.T) {
 		require.False(t, marked)
 		require.NoError(t, b.Close())
 	}
+}
+
+// slowly takes what is written once it is let go.
+type slowly chan struct{}
+
+func (s slowly) Write(b []byte) (int, error) {
+	<-s
+	return len(b), nil
+}
+
+// However long somebody takes for a backup, commits go on, also when the file has to grow for them.
+func TestBackupHoldsUpNoCommit(t *testing.T) {
+	s := openAt(t, newPath(t), Options{})
+	defer func() { require.NoError(t, s.Close()) }()
+	begun, out := make(chan struct{}), make(slowly)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.Backup(context.Background(), func(int64) (io.Writer, error) { close(begun); return out, nil })
+	}()
+	<-begun
+	grown := make(chan struct{})
+	go func() {
+		defer close(grown)
+		for i := range 40 {
+			_, err := s.Commit(context.Background(), outbox.Tx{Group: "g", Add: []outbox.Item{{ID: fmt.Sprint(i), Body: random(1 << 20)}}})
+			assert.NoError(t, err)
+		}
+	}()
+	select {
+	case <-grown:
+	case <-time.After(20 * time.Second):
+		t.Error("commits wait for the backup")
+	}
+	close(out)
+	<-grown
+	require.NoError(t, <-ended)
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b)
+	return b
 }

@@ -154,6 +154,7 @@ func (s *Store) write(requests []*request) error {
 		if err != nil {
 			return s.fail(fmt.Errorf("beginning a transaction: %w", err))
 		}
+		s.db.AllocSize = growth(tx.Size())
 		b := newBatch(s, tx)
 		half := b.applyAll(requests, failed)
 		if half != nil {

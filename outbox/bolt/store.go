@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -217,18 +219,42 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 			_ = warm(path) // what can't be read bbolt finds, too
 		}
 	}
+	size := int64(0)
+	if info, err := os.Stat(path); err == nil && !opts.ReadOnly { // else it is what Open finds
+		size = info.Size()
+		options.InitialMmapSize = mapped(size)
+	}
 	db, err := bbolt.Open(path, fileMode, options)
+	if errors.Is(err, syscall.ENOMEM) { // the process may have only so much (ulimit -v)
+		options.InitialMmapSize = 0
+		db, err = bbolt.Open(path, fileMode, options)
+	}
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("the store %s can't be opened: %w (waited %s for it)", path, outbox.ErrLocked, timeout)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", path, err)
 	}
+	db.AllocSize = growth(size)
 	if err := stillAt(path, opened); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }
+
+// mapped is how much of the address space the file gets, in bytes: far more than it will grow by before the next start. It takes
+// no memory. Where the file outgrows it, bbolt maps it anew, and for that no reader may be at it: all commits, and then all
+// reads, would wait for a backup that is under way. Where addresses are scarce they do.
+func mapped(size int64) int {
+	if strconv.IntSize < 64 {
+		return 0
+	}
+	return int(size + 16<<30)
+}
+
+// growth is by how much a file of that size grows when it must: it doubles, as long as it is small. (bbolt does that as long
+// as no more is mapped.)
+func growth(size int64) int { return int(min(max(size, 32<<10), 16<<20)) }
 
 // stillAt makes sure that the file still has its name. While this process waited for the lock another one may have put a
 // salvaged or compacted file in its place: what was stored in this one would be lost.
