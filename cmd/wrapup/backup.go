@@ -61,9 +61,13 @@ can be neither is parked.`,
 	return c
 }
 
-// free says that there is no file of that name: it may be the only backup there is, or the store itself.
-func free(file string) error {
-	if _, err := os.Lstat(file); err == nil {
+// free says that a backup may get that name. A file that is there may be the only backup, so that replacing it takes force;
+// or the store itself: in its place a backup would lose what the daemon accepts from then on.
+func free(file string, force bool) error {
+	if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && bolt.InUse(file) {
+		return fmt.Errorf("%s is a store in use, which a backup must not replace: give another name", printable(file))
+	}
+	if _, err := os.Lstat(file); err == nil && !force {
 		return fmt.Errorf("%s is there already, and is left as it is: give another name, or --force to replace it", printable(file))
 	}
 	return nil
@@ -75,10 +79,8 @@ func writeBackup(ctx context.Context, s asked, file string, force bool, taken ti
 	if err != nil {
 		return done, err
 	}
-	if !force {
-		if err := free(file); err != nil {
-			return done, err
-		}
+	if err := free(file, force); err != nil {
+		return done, err
 	}
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*") // 0600
 	if err != nil {
@@ -101,10 +103,8 @@ func writeBackup(ctx context.Context, s asked, file string, force bool, taken ti
 	if err := bolt.MarkBackup(part, taken); err != nil { // synced with it
 		return done, err
 	}
-	if !force { // it took a while
-		if err := free(file); err != nil {
-			return done, err
-		}
+	if err := free(file, force); err != nil { // it took a while
+		return done, err
 	}
 	if err := os.Rename(part, file); err != nil {
 		return done, err

@@ -130,3 +130,23 @@ func TestBackupUnderLoadIsRestored(t *testing.T) {
 	require.Zero(t, code)
 	assert.NotContains(t, out, "restored", "to take a backup changes nothing about the store")
 }
+
+// A backup never takes the place of the store that it is of: the daemon would go on with a file that has no name any more, and
+// what it accepts would be gone at its next start.
+func TestBackupOntoTheStoreIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, config("http://127.0.0.1:1/"))
+	s.start()
+	file := filepath.Join(s.dir, "data", storeFile)
+	refused := func() {
+		out := s.fails("backup", "--force", file)
+		require.Contains(t, out, "is a store in use")
+	}
+	refused()
+	s.accepted(created("a"))
+	s.kill()
+	refused()
+	s.start()
+	require.Contains(t, s.succeeds("why", "a"), "a")
+	require.NotContains(t, s.succeeds("destinations"), "restored")
+}
