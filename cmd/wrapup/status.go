@@ -66,7 +66,7 @@ the report on a damaged store beside it, no daemon.`,
 			}
 			var calls []callback // of a file that is wrong, who knows whether they are right
 			if o.Problems.Err() == nil {
-				calls = callbacks(cfg, host, secrets)
+				calls = callbacks(cfg, cmp.Or(s.Listen, cfg.Listen), host, secrets)
 			}
 			if format == "json" {
 				err = printJSON(c.OutOrStdout(), struct {
@@ -101,12 +101,12 @@ func salvageReports(dataDir string) (lines []string) {
 }
 
 // callbacks gives the addresses for the dialer. Secrets are in it only if they are wanted.
-func callbacks(c *configs.Config, hostname string, secrets bool) (list []callback) {
+func callbacks(c *configs.Config, listen, hostname string, secrets bool) (list []callback) {
 	scheme := "http"
 	if c.TLS.Cert != "" {
 		scheme = "https"
 	}
-	host, port, err := net.SplitHostPort(c.Listen)
+	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return nil
 	}

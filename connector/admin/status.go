@@ -18,6 +18,9 @@ type Self struct {
 	Running bool           `json:"running"`
 	Version string         `json:"version,omitempty"`
 	Started connector.Time `json:"started"`
+	// Listen is where the daemon takes posts, as host:port. That is not always what the configuration says: systemd may hold the
+	// socket, and a change waits for the next start.
+	Listen string `json:"listen,omitempty"`
 	// Unready says why events can't be taken, nil if they can.
 	Unready []string `json:"unready,omitempty"`
 	// OpenCalls are not finished yet. LastEvent is when the newest event came of those that are in no record, or tell what an
