@@ -28,6 +28,8 @@ func TestAttention(t *testing.T) {
 	}{
 		{"all is well", feed(connector.FeedStatus{}), ""},
 		{"silence", feed(connector.FeedStatus{SilentSince: ago(20 * time.Minute)}), "source predictive: nothing has come for 20m, and"},
+		{"what was not understood and was taken out of quarantine", feed(connector.FeedStatus{NotUnderstood: 3}), ""},
+		{"what is in quarantine", &Status{Self: Self{Running: true}, Quarantined: 2}, "2 post(s) were not understood, and are in quarantine (wrapup quarantine list)"},
 		{"no agents", feed(connector.FeedStatus{Unpaired: []connector.Unpaired{{Kind: connector.KindJoined, By: connector.KindAnswered, N: 20, Since: ago(time.Hour)}}}),
 			"no agent has joined a call (1/3) since 08:00:00 UTC, while 20 times customers answered: does the dialer post all events of calls and agents to us? " +
 				"Every call counts as abandoned"},

@@ -44,8 +44,10 @@ type Status struct {
 	// Attention is what needs a person, in words. Nothing: all is well.
 	Attention []string `json:"attention"`
 	// Intake is what the dialer has posted since the start; nil where no daemon runs.
-	Intake       *connector.IntakeStatus `json:"intake,omitempty"`
-	Destinations []DestinationSummary    `json:"destinations"`
+	Intake *connector.IntakeStatus `json:"intake,omitempty"`
+	// Quarantined are the posts in quarantine.
+	Quarantined  int                  `json:"quarantined"`
+	Destinations []DestinationSummary `json:"destinations"`
 	// Reload is the last one; nil where no daemon runs.
 	Reload *connector.Reload `json:"reload,omitempty"`
 }
@@ -75,6 +77,9 @@ func (s Source) Status(ctx context.Context) (*Status, error) {
 		for i := range intake.Feeds {
 			s.Expect(&intake.Feeds[i])
 		}
+	}
+	if s.Quarantine != nil {
+		out.Quarantined = s.Quarantine.List(connector.QuarantineQuery{Limit: 1}).Kept
 	}
 	list, err := s.DestinationStatus(ctx)
 	if err != nil {
@@ -164,10 +169,10 @@ func (s *Status) attention(now time.Time) {
 			if f.Lost > 0 {
 				add("source %s: of %d post(s) not everything could be kept (the log says why)", f.Source, f.Lost)
 			}
-			if f.NotUnderstood > 0 {
-				add("source %s: %d post(s) were not understood (wrapup quarantine list)", f.Source, f.NotUnderstood)
-			}
 		}
+	}
+	if s.Quarantined > 0 { // and not what came since the start: it stays over a restart, and somebody may have taken it out
+		add("%d post(s) were not understood, and are in quarantine (wrapup quarantine list)", s.Quarantined)
 	}
 	for i := range s.Destinations {
 		d := &s.Destinations[i]
