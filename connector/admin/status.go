@@ -171,6 +171,9 @@ func (s *Status) attention(now time.Time) {
 			}
 		}
 	}
+	if s.Intake != nil {
+		s.refused(now, add)
+	}
 	if s.Quarantined > 0 { // and not what came since the start: it stays over a restart, and somebody may have taken it out
 		add("%d post(s) were not understood, and are in quarantine (wrapup quarantine list)", s.Quarantined)
 	}
@@ -195,6 +198,39 @@ func (s *Status) attention(now time.Time) {
 			if set.n > 0 {
 				add("%s: %d %s (wrapup deliveries list --destination %[1]s --state %[3]s)", d.Destination, set.n, set.state)
 			}
+		}
+	}
+}
+
+// As many posts to a source as may be refused, and how long ago the last of them was, before somebody should look: strangers try
+// now and then, a dialer with a wrong token or address does it all the time.
+const (
+	mostRefused   = 10
+	refusedLately = 15 * time.Minute
+)
+
+// refused tells of the sources to which posts are being refused, and why.
+func (s *Status) refused(now time.Time, add func(format string, args ...any)) {
+	type kind struct{ source, reason string }
+	var order []kind
+	sums := map[kind]connector.RefusedPosts{}
+	for i := range s.Intake.Refused {
+		r := &s.Intake.Refused[i]
+		if r.Source == "" || r.Reason == connector.ReasonNotUnderstood || now.Sub(r.Last.Time()) > refusedLately {
+			continue
+		}
+		k := kind{r.Source, r.Reason}
+		sum, seen := sums[k]
+		if !seen {
+			order = append(order, k)
+		}
+		sum.Count, sum.Last = sum.Count+r.Count, max(sum.Last, r.Last)
+		sums[k] = sum
+	}
+	for _, k := range order {
+		if sum := sums[k]; sum.Count > mostRefused {
+			add("source %s: %d post(s) were refused, the last one %s ago: %s. If they are the dialer's, their events are lost (wrapup sources)",
+				k.source, sum.Count, inWords(now.Sub(sum.Last.Time())), k.reason)
 		}
 	}
 }
