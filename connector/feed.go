@@ -24,6 +24,9 @@ type FeedStatus struct {
 	Unpaired []Unpaired `json:"unpaired,omitempty"`
 }
 
+// ReasonNotUnderstood is why a post is refused that was let in, and is in quarantine then.
+const ReasonNotUnderstood = "not understood"
+
 // RefusedPosts are posts of one sender that were refused for one reason.
 type RefusedPosts struct {
 	// Sender is an address, or a network of IPv6 (a /64 is one sender); empty for all those that there was no room for.

@@ -56,6 +56,8 @@ type daemon struct {
 	asked atomic.Pointer[admin.Source]
 	// destinations names those that calls go to which are finished now.
 	destinations nameList
+	// address is where the dialer's posts are taken, "" if that is no host and port.
+	address string
 	// listening, if set, is told the address once events are accepted.
 	listening func(addr net.Addr)
 	// retainEvery, if set, is how often it is looked for what is too old.
@@ -97,6 +99,9 @@ func (d *daemon) run(ctx context.Context) (err error) {
 		return err
 	}
 	opened.add(listener.Close)
+	if tcp, ok := listener.Addr().(*net.TCPAddr); ok {
+		d.address = tcp.String()
+	}
 	socket, err := listenAdmin(ctx, d.config.Admin.Socket)
 	if err != nil {
 		return err

@@ -92,10 +92,11 @@ func (a *app) watchEvents(ctx context.Context, q admin.EventQuery, p *eventPrint
 		})
 		var refused admin.RefusedError
 		var bad admin.BadRequest
+		var forbidden admin.ForbiddenError
 		switch {
 		case ctx.Err() != nil: // a person has seen enough
 			return nil
-		case errors.As(err, &refused), errors.As(err, &bad), p.failed != nil:
+		case errors.As(err, &refused), errors.As(err, &bad), errors.As(err, &forbidden), p.failed != nil:
 			return err
 		case !q.Follow && errors.Is(err, io.EOF):
 			return p.end()

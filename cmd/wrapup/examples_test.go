@@ -87,6 +87,9 @@ func understood(t *testing.T, line string) (n int) {
 		}
 		require.NoError(t, c.ParseFlags(rest), line)
 		assert.NoError(t, c.ValidateArgs(c.Flags().Args()), line)
+		if why := c.Flags().Lookup("reason"); why != nil && strings.HasPrefix(why.Usage, "why") && c.Flags().NArg() > 0 {
+			assert.True(t, why.Changed, "%s: it needs a reason", line)
+		}
 		if c.HasSubCommands() && c.HasParent() && c.Name() != "destinations" {
 			assert.Empty(t, c.Flags().Args(), "%s: there is no such command", line)
 		}

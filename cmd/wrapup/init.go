@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -119,13 +120,16 @@ func (a *app) runInit(c *cobra.Command, s *setup) error {
 	if err != nil {
 		return err
 	}
-	host := s.host
-	if host == "" {
+	listen, host := cfg.Listen, s.host
+	switch _, port, _ := net.SplitHostPort(listen); {
+	case host != "": // whatever it listens on here: there may be a proxy before it
+		listen = ":" + port
+	default:
 		if host, err = os.Hostname(); err != nil {
 			host = "HOST"
 		}
 	}
-	s.printNext(c.OutOrStdout(), known, plan, written, callbacks(cfg, host, true))
+	s.printNext(c.OutOrStdout(), known, plan, written, callbacks(cfg, listen, host, true))
 	return nil
 }
 

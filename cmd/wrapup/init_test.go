@@ -149,6 +149,17 @@ func TestInitWithoutTerminal(t *testing.T) {
 	assert.NoDirExists(t, dir)
 }
 
+// Behind a proxy it listens on this machine alone, and the dialer still has to be told where to post.
+func TestInitBehindAProxy(t *testing.T) {
+	args := []string{"--crm", "record", "--url", "https://crm.example.com", "--queue", "1", "--region", "ID", "--listen", "127.0.0.1:9000"}
+	out, errs, err := answering(t, "\n", append(args, "--dir", t.TempDir(), "--host", "calls.example.com")...)
+	require.NoError(t, err, errs)
+	assert.Contains(t, out, "http://calls.example.com:9000/callbacks/")
+	out, errs, err = answering(t, "\n", append(args, "--dir", t.TempDir())...)
+	require.NoError(t, err, errs)
+	assert.Contains(t, out, "http://127.0.0.1:9000/callbacks/")
+}
+
 func TestInitCopiesSecrets(t *testing.T) {
 	dir, secret := t.TempDir(), filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(secret, []byte("s3cret\n"), 0o600))

@@ -19,7 +19,7 @@ func (a *app) quarantine() *cobra.Command {
 	c := group("quarantine", "What was posted and not understood: list, show, retry, drop", `  wrapup quarantine list
   wrapup quarantine show 1f0c22aa93d1
   wrapup quarantine retry --all --dry-run
-  wrapup quarantine drop 1f0c22aa93d1`)
+  wrapup quarantine drop 1f0c22aa93d1 --reason "a test"`)
 	c.Long = `Quarantine holds what was posted by somebody who may post and could not be understood: a dialer doesn't ask twice, so
 this is all there is of it. Should the dialer's format change, nothing is lost: a wrapup that understands it reads it
 again with "retry". The same bytes are kept once, with a count. There is room for 64 MiB; what comes when it is full is

@@ -54,6 +54,7 @@ func TestQuarantine(t *testing.T) {
 		out = s.succeeds("quarantine", "retry", "--all", "--dry-run")
 		assert.Contains(t, out, "To retry: 2\n")
 		assert.Contains(t, out, "  1  nxcloud-events: event 1: state:")
+		assert.Contains(t, s.fails("status"), "! 2 post(s) were not understood, and are in quarantine (wrapup quarantine list)\n")
 	}
 	check()
 	require.Zero(t, s.terminate())
@@ -62,6 +63,7 @@ func TestQuarantine(t *testing.T) {
 	assert.Contains(t, s.fails("sources"), "only a running daemon can tell")
 
 	s.start()
+	check() // also a daemon that has not seen it come
 	assert.Contains(t, s.fails("quarantine", "show", "nothing"), `nothing in quarantine is called "nothing"`)
 	assert.Contains(t, s.succeeds("quarantine", "list", "--reason", "STATE:"), s.quarantined().Quarantined[0].ID)
 	assert.Contains(t, s.succeeds("quarantine", "list", "--until", "1h"), "Nothing of the kind")
@@ -75,6 +77,7 @@ func TestQuarantine(t *testing.T) {
 	assert.Contains(t, s.fails("quarantine", "drop", ids[0], "nothing", "--reason", "x"), "nothing: nothing in quarantine is called so.")
 	assert.Contains(t, s.succeeds("quarantine", "drop", "--with-reason", "state:", "--reason", "a test", "--yes"), "1 of 1 dropped.")
 	assert.Contains(t, s.succeeds("quarantine", "drop", ids[1], "--reason", "a test"), "1 of 1 dropped.")
+	assert.NotContains(t, s.succeeds("status"), "understood, and are", "what was settled needs nobody")
 }
 
 func TestQuarantineUsage(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 
 // self is what the daemon knows of itself.
 func (d *daemon) self(ctx context.Context) (*admin.Self, error) {
-	s := &admin.Self{Running: true, Version: version, Started: d.started, Unready: d.unready(ctx), OpenCalls: d.parts.engine.Open()}
+	s := &admin.Self{Running: true, Version: version, Started: d.started, Listen: d.address, Unready: d.unready(ctx), OpenCalls: d.parts.engine.Open()}
 	for _, f := range d.parts.receiver.Status().Feeds {
 		s.LastEvent = max(s.LastEvent, f.Last)
 	}

@@ -68,8 +68,8 @@ func (a *app) simulate() *cobra.Command {
 that come late, twice or never) and posts it to a wrapup that runs, as the dialer would. It knows which record has to
 come of each call, and writes them down with --expect. The same seed gives the same calls; without --to nothing is posted.
 
---to takes the dialer's callback_url, which wrapup status --show-secrets has with its token. Whatever listens there logs these calls in its CRM, so anything but this machine is
-refused without --yes-really.
+--to takes the dialer's callback_url, which wrapup status --show-secrets has with its token. Whatever listens there logs
+these calls in its CRM, so anything but this machine is refused without --yes-really.
 The records are as expected if correlation.max_age and correlation.ring_timeout are longer than the summary says, and
 owner, late_connect_after and the queue's region are set there as they are here. It exits with 1 if an event was lost,
 that is, not answered with 200.`,

@@ -150,6 +150,7 @@ func TestNotifiesReload(t *testing.T) {
 	v := supervise(t, newSite(t, config("http://127.0.0.1:1/")))
 	v.start()
 	assert.Equal(t, 1, v.heard("STATUS=1 source(s), 1 destination(s)"))
+	assert.Contains(t, v.succeeds("status"), "http://"+v.addr+"/callbacks/nxcloud/events\n", "the dialer is to post to the socket's address, whatever listen says")
 	require.NoError(t, v.cmd.Process.Signal(syscall.SIGHUP))
 	v.eventually("the reload", func() bool { return v.heard("READY=1") == 2 })
 	assert.Equal(t, 1, v.heard("RELOADING=1\nMONOTONIC_USEC="))

@@ -38,9 +38,9 @@ the calls that are open, waiting, held, dead or parked, the pauses, the disk, th
 dialer. Behind a proxy these have the proxy's name.
 
 It exits with 0 if nothing needs a person, and with 1 if something does: a destination that is paused or waits for a person,
-a call that waits for more than an hour, dead or parked calls, posts that were not understood or got lost, a source that is silent at
-the hours of its "expect", a kind of event that stays away, a dialer whose clock is wrong, a reload that was refused, little room,
-the report on a damaged store beside it, no daemon.`,
+a call that waits for more than an hour, dead or parked calls, posts in quarantine, posts that got lost or are refused again and
+again, a source that is silent at the hours of its "expect", a kind of event that stays away, a dialer whose clock is wrong, a reload
+that was refused, little room, the report on a damaged store beside it, no daemon.`,
 		Example: "  wrapup status\n  wrapup status --show-secrets\n  wrapup status -o json | jq .attention",
 		Args:    args(0, "no arguments"),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -66,7 +66,7 @@ the report on a damaged store beside it, no daemon.`,
 			}
 			var calls []callback // of a file that is wrong, who knows whether they are right
 			if o.Problems.Err() == nil {
-				calls = callbacks(cfg, host, secrets)
+				calls = callbacks(cfg, cmp.Or(s.Listen, cfg.Listen), host, secrets)
 			}
 			if format == "json" {
 				err = printJSON(c.OutOrStdout(), struct {
@@ -101,12 +101,12 @@ func salvageReports(dataDir string) (lines []string) {
 }
 
 // callbacks gives the addresses for the dialer. Secrets are in it only if they are wanted.
-func callbacks(c *configs.Config, hostname string, secrets bool) (list []callback) {
+func callbacks(c *configs.Config, listen, hostname string, secrets bool) (list []callback) {
 	scheme := "http"
 	if c.TLS.Cert != "" {
 		scheme = "https"
 	}
-	host, port, err := net.SplitHostPort(c.Listen)
+	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return nil
 	}

@@ -32,7 +32,7 @@ func TestStatus(t *testing.T) {
 	assert.Contains(t, out, "wrapup is ready, version dev, up for ")
 	assert.Regexp(t, `nxcloud-events: last post [0-9]+s ago; 2 event\(s\) stored`, out)
 	assert.Contains(t, out, "1 post(s) refused from 127.0.0.1: no token")
-	assert.Contains(t, out, "callback_url of nxcloud-events: http://127.0.0.1:0/callbacks/nxcloud/events/***\n")
+	assert.Contains(t, out, "callback_url of nxcloud-events: "+s.url()+"/***\n")
 	assert.Regexp(t, `crm +running +0 +0 +0 +0`, out)
 	assert.NotContains(t, out, "\x1b", "colours are for terminals")
 	assert.NotContains(t, out, firstToken)

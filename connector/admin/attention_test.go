@@ -21,6 +21,9 @@ func TestAttention(t *testing.T) {
 		d.Destination = "crm"
 		return &Status{Self: Self{Running: true}, Destinations: []DestinationSummary{{DestinationStatus: d}}}
 	}
+	refused := func(list ...connector.RefusedPosts) *Status {
+		return &Status{Self: Self{Running: true}, Intake: &connector.IntakeStatus{Refused: list}}
+	}
 	for _, c := range []struct {
 		name string
 		of   *Status
@@ -28,6 +31,16 @@ func TestAttention(t *testing.T) {
 	}{
 		{"all is well", feed(connector.FeedStatus{}), ""},
 		{"silence", feed(connector.FeedStatus{SilentSince: ago(20 * time.Minute)}), "source predictive: nothing has come for 20m, and"},
+		{"what was not understood and was taken out of quarantine", feed(connector.FeedStatus{NotUnderstood: 3}), ""},
+		{"a dialer that is refused", refused(
+			connector.RefusedPosts{Sender: "192.0.2.1", Source: "predictive", Reason: "wrong token", Count: 7, Last: ago(5 * time.Minute)},
+			connector.RefusedPosts{Sender: "192.0.2.2", Source: "predictive", Reason: "wrong token", Count: 4, Last: ago(time.Minute)}),
+			"source predictive: 11 post(s) were refused, the last one 1m ago: wrong token. If they are the dialer's, their events are lost"},
+		{"a stranger who tries", refused(connector.RefusedPosts{Source: "predictive", Reason: "wrong token", Count: 10, Last: ago(time.Minute)}), ""},
+		{"one who was refused before", refused(connector.RefusedPosts{Source: "predictive", Reason: "wrong token", Count: 100, Last: ago(time.Hour)}), ""},
+		{"one who tries paths", refused(connector.RefusedPosts{Reason: "wrong path", Count: 100, Last: ago(time.Minute)}), ""},
+		{"one who isn't understood", refused(connector.RefusedPosts{Source: "predictive", Reason: connector.ReasonNotUnderstood, Count: 100, Last: ago(time.Minute)}), ""},
+		{"what is in quarantine", &Status{Self: Self{Running: true}, Quarantined: 2}, "2 post(s) were not understood, and are in quarantine (wrapup quarantine list)"},
 		{"no agents", feed(connector.FeedStatus{Unpaired: []connector.Unpaired{{Kind: connector.KindJoined, By: connector.KindAnswered, N: 20, Since: ago(time.Hour)}}}),
 			"no agent has joined a call (1/3) since 08:00:00 UTC, while 20 times customers answered: does the dialer post all events of calls and agents to us? " +
 				"Every call counts as abandoned"},

@@ -64,7 +64,7 @@ func (c *Client) Backup(ctx context.Context, to func(size int64) (io.Writer, err
 	if err != nil {
 		return err
 	}
-	resp, err := (&http.Client{Transport: c.http.Transport}).Do(req) // it takes as long as it takes
+	resp, err := do(&http.Client{Transport: c.http.Transport}, req) // it takes as long as it takes
 	if err != nil {
 		return err
 	}

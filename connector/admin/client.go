@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -21,11 +23,35 @@ type Client struct{ http *http.Client }
 // NewClient makes a client for the daemon at this unix socket.
 func NewClient(socket string) *Client {
 	return &Client{http: &http.Client{
-		Timeout: time.Minute,
-		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-		}},
+		Timeout:   time.Minute,
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, socket) }},
 	}}
+}
+
+// ForbiddenError is that this user may not ask the daemon at a socket.
+type ForbiddenError string
+
+// Error implements error.
+func (f ForbiddenError) Error() string {
+	return fmt.Sprintf("this user may not ask the daemon at %s: root may, and whoever is in the group of the socket (ls -l says which)", string(f))
+}
+
+func dial(ctx context.Context, socket string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, ForbiddenError(socket)
+	}
+	return conn, err
+}
+
+// do sends a request. That it isn't allowed says all there is to say, and an address that nobody knows nothing.
+func do(c *http.Client, req *http.Request) (*http.Response, error) {
+	resp, err := c.Do(req)
+	var no ForbiddenError
+	if errors.As(err, &no) {
+		return nil, no
+	}
+	return resp, err
 }
 
 // Close lets go of the connection.
@@ -175,7 +201,7 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader, in
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := c.http.Do(req)
+	resp, err := do(c.http, req)
 	if err != nil {
 		return err
 	}

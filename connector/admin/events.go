@@ -225,8 +225,8 @@ func (c *Client) Events(ctx context.Context, q EventQuery, tell func(EventLine) 
 	req.Header.Set("Content-Type", "application/json")
 	silent := time.AfterFunc(eventSilence, cancel)
 	defer silent.Stop()
-	endless := http.Client{Transport: c.http.Transport}
-	resp, err := endless.Do(req)
+	endless := &http.Client{Transport: c.http.Transport}
+	resp, err := do(endless, req)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,9 @@ type Self struct {
 	Running bool           `json:"running"`
 	Version string         `json:"version,omitempty"`
 	Started connector.Time `json:"started"`
+	// Listen is where the daemon takes posts, as host:port. That is not always what the configuration says: systemd may hold the
+	// socket, and a change waits for the next start.
+	Listen string `json:"listen,omitempty"`
 	// Unready says why events can't be taken, nil if they can.
 	Unready []string `json:"unready,omitempty"`
 	// OpenCalls are not finished yet. LastEvent is when the newest event came of those that are in no record, or tell what an
@@ -41,8 +44,10 @@ type Status struct {
 	// Attention is what needs a person, in words. Nothing: all is well.
 	Attention []string `json:"attention"`
 	// Intake is what the dialer has posted since the start; nil where no daemon runs.
-	Intake       *connector.IntakeStatus `json:"intake,omitempty"`
-	Destinations []DestinationSummary    `json:"destinations"`
+	Intake *connector.IntakeStatus `json:"intake,omitempty"`
+	// Quarantined are the posts in quarantine.
+	Quarantined  int                  `json:"quarantined"`
+	Destinations []DestinationSummary `json:"destinations"`
 	// Reload is the last one; nil where no daemon runs.
 	Reload *connector.Reload `json:"reload,omitempty"`
 }
@@ -72,6 +77,9 @@ func (s Source) Status(ctx context.Context) (*Status, error) {
 		for i := range intake.Feeds {
 			s.Expect(&intake.Feeds[i])
 		}
+	}
+	if s.Quarantine != nil {
+		out.Quarantined = s.Quarantine.List(connector.QuarantineQuery{Limit: 1}).Kept
 	}
 	list, err := s.DestinationStatus(ctx)
 	if err != nil {
@@ -161,10 +169,13 @@ func (s *Status) attention(now time.Time) {
 			if f.Lost > 0 {
 				add("source %s: of %d post(s) not everything could be kept (the log says why)", f.Source, f.Lost)
 			}
-			if f.NotUnderstood > 0 {
-				add("source %s: %d post(s) were not understood (wrapup quarantine list)", f.Source, f.NotUnderstood)
-			}
 		}
+	}
+	if s.Intake != nil {
+		s.refused(now, add)
+	}
+	if s.Quarantined > 0 { // and not what came since the start: it stays over a restart, and somebody may have taken it out
+		add("%d post(s) were not understood, and are in quarantine (wrapup quarantine list)", s.Quarantined)
 	}
 	for i := range s.Destinations {
 		d := &s.Destinations[i]
@@ -187,6 +198,39 @@ func (s *Status) attention(now time.Time) {
 			if set.n > 0 {
 				add("%s: %d %s (wrapup deliveries list --destination %[1]s --state %[3]s)", d.Destination, set.n, set.state)
 			}
+		}
+	}
+}
+
+// As many posts to a source as may be refused, and how long ago the last of them was, before somebody should look: strangers try
+// now and then, a dialer with a wrong token or address does it all the time.
+const (
+	mostRefused   = 10
+	refusedLately = 15 * time.Minute
+)
+
+// refused tells of the sources to which posts are being refused, and why.
+func (s *Status) refused(now time.Time, add func(format string, args ...any)) {
+	type kind struct{ source, reason string }
+	var order []kind
+	sums := map[kind]connector.RefusedPosts{}
+	for i := range s.Intake.Refused {
+		r := &s.Intake.Refused[i]
+		if r.Source == "" || r.Reason == connector.ReasonNotUnderstood || now.Sub(r.Last.Time()) > refusedLately {
+			continue
+		}
+		k := kind{r.Source, r.Reason}
+		sum, seen := sums[k]
+		if !seen {
+			order = append(order, k)
+		}
+		sum.Count, sum.Last = sum.Count+r.Count, max(sum.Last, r.Last)
+		sums[k] = sum
+	}
+	for _, k := range order {
+		if sum := sums[k]; sum.Count > mostRefused {
+			add("source %s: %d post(s) were refused, the last one %s ago: %s. If they are the dialer's, their events are lost (wrapup sources)",
+				k.source, sum.Count, inWords(now.Sub(sum.Last.Time())), k.reason)
 		}
 	}
 }

@@ -27,14 +27,34 @@ func ParseNumber(text string, s *Settings) (n Number, ok bool) {
 	}
 	n.national = []string{strings.TrimLeft(n.digits, "0")}
 	for _, region := range s.regions() {
-		parsed, err := phonenumbers.Parse(text, region)
-		if err != nil || !phonenumbers.IsPossibleNumber(parsed) {
-			continue
+		if parsed, err := phonenumbers.Parse(text, region); err == nil && phonenumbers.IsPossibleNumber(parsed) {
+			n.read(parsed)
 		}
-		n.e164 = include(n.e164, phonenumbers.Format(parsed, phonenumbers.E164))
-		n.national = include(n.national, strings.TrimLeft(phonenumbers.GetNationalSignificantNumber(parsed), "0"))
+	}
+	if !strings.Contains(text, "+") {
+		n.readWithoutPlus(s)
 	}
 	return n, true
+}
+
+func (n *Number) read(parsed *phonenumbers.PhoneNumber) {
+	n.e164 = include(n.e164, phonenumbers.Format(parsed, phonenumbers.E164))
+	n.national = include(n.national, strings.TrimLeft(phonenumbers.GetNationalSignificantNumber(parsed), "0"))
+}
+
+// readWithoutPlus reads 62812345613 and 0062812345613 as +62812345613 where a queue dials that country: so a CRM's export and
+// many a telephone show it. What is read so is erased, too: so it has to be a number that there is.
+func (n *Number) readWithoutPlus(s *Settings) {
+	parsed, err := phonenumbers.Parse("+"+strings.TrimPrefix(n.digits, "00"), "")
+	if err != nil || !phonenumbers.IsValidNumber(parsed) {
+		return
+	}
+	dialled := func(region string) bool {
+		return phonenumbers.GetCountryCodeForRegion(region) == int(parsed.GetCountryCode())
+	}
+	if slices.ContainsFunc(s.regions(), dialled) {
+		n.read(parsed)
+	}
 }
 
 func include(list []string, s string) []string {

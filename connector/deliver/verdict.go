@@ -215,7 +215,7 @@ func (w *work) again(ctx context.Context, record *connector.Record, v target.Ver
 	}
 	// Never sooner than asked.
 	delay := max(w.Backoff.Delay(w.delivery.Failed, w.random()), v.After)
-	w.log.Warn("a call is not delivered yet; it is tried again", "call", record.CallID, "reason", w.unnumbered(v.Reason), "failed", w.delivery.Failed, "in", delay)
+	w.log.Warn("a call is not delivered yet; it is tried again", "call", record.CallID, "reason", w.unnumbered(v.Reason), "failed", w.delivery.Failed, "in", delay.Round(time.Millisecond).String())
 	return w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: v.Reason, due: now.Add(delay)})
 }
 

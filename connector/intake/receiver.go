@@ -298,7 +298,7 @@ func (r *Receiver) overload(source string, no *refusal) *refusal {
 
 // setAside puts what was not understood into quarantine, and gives the answer to the post.
 func (r *Receiver) setAside(ctx context.Context, source, sender string, body []byte, reasons []string) *refusal {
-	no := &refusal{status: http.StatusBadRequest, text: "not understood"}
+	no := &refusal{status: http.StatusBadRequest, text: connector.ReasonNotUnderstood}
 	if r.quarantine == nil {
 		return no
 	}
