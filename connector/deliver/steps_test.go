@@ -215,6 +215,18 @@ steps: [{name: log, path: /calls, repeat: never}]
 		assert.Equal(t, connector.DeliveryDone, d.State, d.Reason)
 		assert.Equal(t, []string{"GET /login", "POST /calls", "GET /login", "POST /calls"}, b.steps())
 	})
+	virtual(t, "a login that fails before a step that could be looked for leaves nothing in doubt", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, withLogin[:strings.Index(withLogin, "steps:")]+`steps:
+  - {name: existing, finds: log, method: GET, path: /search, found: "${response.body.id}"}
+  - {name: log, path: /calls}
+`), nil)
+		b.will(status(500), body(200, `{"token":"t1"}`), status(200))
+		ref := b.finish("a")
+		time.Sleep(5 * time.Minute)
+		d := b.delivery(ref)
+		assert.Equal(t, connector.DeliveryDone, d.State, d.Reason)
+		assert.Equal(t, []string{"GET /login", "GET /login", "POST /calls"}, b.steps())
+	})
 	virtual(t, "credentials that are no good pause the destination, and no call is dead", func(t *testing.T) {
 		b := newBench(t, yamlMapping(t, withLogin), nil)
 		b.will(status(403))
