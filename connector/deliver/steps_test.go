@@ -462,6 +462,22 @@ func TestPausedByAPerson(t *testing.T) {
 		time.Sleep(time.Minute)
 		assert.Len(t, b.requests(), 20, "a person may say go on, for as many again")
 	})
+	virtual(t, "the brake counts a call once, however often it is sent: an outage is no reason to wait for a person", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, "brake: 10/h\nsteps: [{name: log, path: /calls, repeat: safe}]"), func(d *Destination) { d.Concurrency = 4 })
+		b.will(status(500))
+		var refs []outbox.Ref
+		for i := range 6 {
+			refs = append(refs, b.finish(fmt.Sprint("call", i)))
+		}
+		time.Sleep(2 * time.Hour)
+		b.will(status(200))
+		time.Sleep(5 * time.Minute)
+		reason, _, held := b.lane.Paused()
+		assert.False(t, held, reason)
+		for _, ref := range refs {
+			assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
+		}
+	})
 }
 
 func TestFreshCallsAreNotStuckBehindABacklog(t *testing.T) {
