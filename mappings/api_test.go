@@ -153,6 +153,17 @@ update:
 		assert.Equal(t, c.step, a.Step)
 		assert.Equal(t, c.want, a.Findable, "%s of %s", a.Step, c.call.Record.Outcome)
 	}
+	m = compiled(t, `
+url: https://a.b
+session: {path: /login, save: {token: "${response.body.token}"}}
+steps:
+  - {name: look, finds: log, path: /look, found: "${response.body.id}"}
+  - {name: log, path: "/log/${session.token}"}
+`, Options{})
+	a, err := m.Next(Call{Record: example(t, "")})
+	require.NoError(t, err)
+	assert.Equal(t, ActionSession, a.Kind)
+	assert.False(t, a.Findable, "a login")
 }
 
 // TestWhatIsNotThereWasNotCreated shows that a call that was looked for in vain is a new one.

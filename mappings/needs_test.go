@@ -1,6 +1,7 @@
 package mappings
 
 import (
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -85,6 +86,32 @@ func TestEveryPresetSaysWhatItNeeds(t *testing.T) {
 			assert.True(t, d.URL != nil || s.HasURL, "neither the preset nor the example has a url")
 		})
 	}
+}
+
+// A server that fails says nothing of the call: what a preset says itself, of a list that doesn't hold what it should, say, it
+// must not say then.
+func TestNoPresetPutsWordsIntoAFailure(t *testing.T) {
+	for _, name := range Presets() {
+		src, _ := Preset(name)
+		m, problems := Compile(name+".yaml", src, whatItNeeds(t, src))
+		require.NoError(t, problems.Err())
+		for _, s := range slices.Concat(m.create, m.update) {
+			j := m.Judge(Call{Record: example(t, "")}, s.name, Answer{Status: 500, Body: []byte("<html>Internal Server Error</html>")})
+			assert.Equal(t, VerdictByStatus, j.Verdict, "%s: step %s", name, s.name)
+			if j.Message != "<html>Internal Server Error</html>" { // some read the text
+				assert.Empty(t, j.Message, "%s: step %s", name, s.name)
+			}
+		}
+	}
+}
+
+// EspoCRM says in a header why it refuses what isn't about one field.
+func TestEspoCRMSaysWhyInAHeader(t *testing.T) {
+	src, _ := Preset("espocrm")
+	m, problems := Compile("espocrm.yaml", src, whatItNeeds(t, src))
+	require.NoError(t, problems.Err())
+	j := m.Judge(Call{Record: example(t, "")}, "log", Answer{Status: 403, Header: http.Header{"X-Status-Reason": {"No create access."}}})
+	assert.Equal(t, "No create access.", j.Message)
 }
 
 // presetTop cuts a preset into the comment at its top, and the rest.

@@ -39,7 +39,7 @@ func (m *Mapping) next(c Call, in *scope) (a Action, step string, err error) {
 		in.item = nil
 		a, due, err := m.stepAction(c, s, in)
 		if err != nil || due {
-			a.Findable = err == nil && findable(steps, s, in)
+			a.Findable = err == nil && a.Kind == ActionSend && findable(steps, s, in) // a login before it is no step
 			return a, s.name, err
 		}
 	}

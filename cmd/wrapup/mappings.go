@@ -358,7 +358,7 @@ func provenInWords(proven string) string {
 	case mappings.ProvenByFake:
 		return "against a strict fake, which enforces what the API's documentation demands"
 	}
-	return printable(proven) + ": tested against neither a real one nor a strict fake"
+	return printable(proven) + ": not all that it relies on could be verified; try it before you rely on it"
 }
 
 // doublesInWords says what keeps a mapping from logging a call twice.

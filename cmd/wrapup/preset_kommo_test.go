@@ -26,6 +26,7 @@ func kommoCases() []presetCase {
 		says:          "params.call_status: The value you selected is not a valid choice.",
 		extra: []presetScenario{
 			{"more notes than a list holds", kommoCrowded, false, false},
+			clockAhead,
 			{"a lost answer, and a later revision", func(r *presetRun) {
 				r.fake.Lose(1)
 				first := r.call(connector.OutcomeConnected)

@@ -27,6 +27,7 @@ func slackCases() []presetCase {
 		says:          "invalid_blocks",
 		cant:          map[string]string{"an agent who isn't in the table": "no agent was on an abandoned call"},
 		extra: []presetScenario{
+			clockAhead,
 			{"other people's messages in between", func(r *presetRun) {
 				r.fake.Lose(1)
 				call := r.call(connector.OutcomeAbandoned)

@@ -116,6 +116,18 @@ func otherList(path string, list any, says string) presetScenario {
 	}, false, false}
 }
 
+// clockAhead is a dialer whose clock is some minutes ahead: what was logged looks older than the call.
+var clockAhead = presetScenario{"a dialer whose clock is ahead", func(r *presetRun) {
+	r.fake.Lose(1)
+	call := r.call(r.c.usual())
+	call.OccurredAt = connector.TimeOf(time.Now().Add(4 * time.Minute))
+	call.StartedAt, call.EndedAt = call.OccurredAt, call.OccurredAt
+	r.finish(call)
+	r.wait(2 * time.Hour)
+	r.done(call)
+	r.entry(call)
+}, false, false}
+
 func expiredCredential(r *presetRun) {
 	r.fake.Expire()
 	one, two := r.call(r.c.usual()), (*connector.Record)(nil)

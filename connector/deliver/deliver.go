@@ -261,7 +261,7 @@ func (w *work) send(ctx context.Context, record *connector.Record, call mappings
 		return true, w.settle(ctx, ending{state: connector.DeliveryWaiting, reason: "the destination asked all calls to wait", due: w.now().Add(rest)})
 	}
 	if call.Sent == nil && !action.Lookup && !w.counted {
-		if reason := w.gate.braked(w.now()); reason != "" {
+		if reason := w.gate.braked(w.now(), record.CallID); reason != "" {
 			return true, w.stop(ctx, reason)
 		}
 		w.counted = true

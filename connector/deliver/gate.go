@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,8 +43,14 @@ type gate struct {
 	suspects map[string]map[string]bool
 	// taken is when each step last succeeded.
 	taken map[string]time.Time
-	// created are when the latest calls were logged, as many as the brake allows.
-	created []time.Time
+	// created are the latest calls that were logged, or were to be, as many as the brake allows.
+	created []creation
+}
+
+// creation is a call that was sent to be logged, and when that was first tried.
+type creation struct {
+	call string
+	at   time.Time
 }
 
 const (
@@ -234,18 +241,21 @@ func (g *gate) ownFault(step, call string, since time.Time) bool {
 }
 
 // braked asks whether one more call may be logged now, and counts it. If not, the destination is held for a person: so
-// many calls at once are more likely a mistake than calls.
-func (g *gate) braked(now time.Time) (reason string) {
+// many calls at once are more likely a mistake than calls. One that is tried again and again, in an outage say, is one call.
+func (g *gate) braked(now time.Time, call string) (reason string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.brake.N == 0 {
 		return ""
 	}
-	for len(g.created) > 0 && now.Sub(g.created[0]) >= g.brake.Per {
+	for len(g.created) > 0 && now.Sub(g.created[0].at) >= g.brake.Per {
 		g.created = g.created[1:]
 	}
+	if slices.ContainsFunc(g.created, func(c creation) bool { return c.call == call }) {
+		return ""
+	}
 	if len(g.created) < g.brake.N {
-		g.created = append(g.created, now)
+		g.created = append(g.created, creation{call, now})
 		return ""
 	}
 	reason = fmt.Sprintf("the brake: more than %d calls in %s would be logged", g.brake.N, g.brake.Per)

@@ -215,6 +215,18 @@ steps: [{name: log, path: /calls, repeat: never}]
 		assert.Equal(t, connector.DeliveryDone, d.State, d.Reason)
 		assert.Equal(t, []string{"GET /login", "POST /calls", "GET /login", "POST /calls"}, b.steps())
 	})
+	virtual(t, "a login that fails before a step that could be looked for leaves nothing in doubt", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, withLogin[:strings.Index(withLogin, "steps:")]+`steps:
+  - {name: existing, finds: log, method: GET, path: /search, found: "${response.body.id}"}
+  - {name: log, path: /calls}
+`), nil)
+		b.will(status(500), body(200, `{"token":"t1"}`), status(200))
+		ref := b.finish("a")
+		time.Sleep(5 * time.Minute)
+		d := b.delivery(ref)
+		assert.Equal(t, connector.DeliveryDone, d.State, d.Reason)
+		assert.Equal(t, []string{"GET /login", "GET /login", "POST /calls"}, b.steps())
+	})
 	virtual(t, "credentials that are no good pause the destination, and no call is dead", func(t *testing.T) {
 		b := newBench(t, yamlMapping(t, withLogin), nil)
 		b.will(status(403))
@@ -449,6 +461,22 @@ func TestPausedByAPerson(t *testing.T) {
 		require.NoError(t, b.lane.Resume(t.Context()))
 		time.Sleep(time.Minute)
 		assert.Len(t, b.requests(), 20, "a person may say go on, for as many again")
+	})
+	virtual(t, "the brake counts a call once, however often it is sent: an outage is no reason to wait for a person", func(t *testing.T) {
+		b := newBench(t, yamlMapping(t, "brake: 10/h\nsteps: [{name: log, path: /calls, repeat: safe}]"), func(d *Destination) { d.Concurrency = 4 })
+		b.will(status(500))
+		var refs []outbox.Ref
+		for i := range 6 {
+			refs = append(refs, b.finish(fmt.Sprint("call", i)))
+		}
+		time.Sleep(2 * time.Hour)
+		b.will(status(200))
+		time.Sleep(5 * time.Minute)
+		reason, _, held := b.lane.Paused()
+		assert.False(t, held, reason)
+		for _, ref := range refs {
+			assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
+		}
 	})
 }
 
