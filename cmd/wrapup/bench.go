@@ -38,7 +38,7 @@ func (a *app) bench() *cobra.Command {
 		Long: `Bench runs the real daemon on this machine alone, with a store in a temporary folder, and measures it beside the limits
 of the machine: what the disk needs for two syncs, what a bare HTTP handler takes that stores nothing, and what a bare
 client sends. The loads are made in turn, in rounds; each figure is the median of its rounds, and the spread says how
-quiet the machine was. It takes about two minutes, needs no configuration and leaves nothing behind.
+quiet the machine was. It takes about a minute, needs no configuration and leaves nothing behind.
 
 The disk that is measured is that of --dir: give a folder on the one that data_dir is on.`,
 		Example: `  wrapup bench --dir /var/lib
