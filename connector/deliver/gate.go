@@ -76,11 +76,15 @@ func (g *gate) wait(now time.Time) time.Duration {
 	return max(0, g.next.Sub(now))
 }
 
-// take says that a delivery is taken. It is true if it is a probe.
+// take says that a delivery is taken. It is true if it is a probe. One that is taken while the destination is just being
+// paused is none: it finds that before it sends anything.
 func (g *gate) take(now time.Time) (probe bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.paused != "" {
+		if g.held || now.Before(g.next) {
+			return false
+		}
 		g.probing = true
 		g.next = now.Add(g.probe)
 		return true

@@ -165,12 +165,18 @@ func TestBusyHoldsAllWorkers(t *testing.T) {
 		}
 		time.Sleep(29 * time.Second)
 		assert.Len(t, b.requests(), 1)
-		assert.Zero(t, b.delivery(refs[1]).Failed)
+		failed := 0
+		for _, ref := range refs { // whichever of them was the first
+			failed += b.delivery(ref).Failed
+		}
+		assert.Equal(t, 1, failed)
 		time.Sleep(30 * time.Second)
 		assert.Len(t, b.requests(), 16)
 		time.Sleep(time.Hour)
 		assert.Len(t, b.requests(), 17)
-		assert.Equal(t, connector.DeliveryDone, b.delivery(refs[0]).State)
+		for _, ref := range refs {
+			assert.Equal(t, connector.DeliveryDone, b.delivery(ref).State)
+		}
 	})
 	virtual(t, "nor the next step of a call that is under way", func(t *testing.T) {
 		b := newBench(t, yamlMapping(t, ticketOnce), func(d *Destination) { d.Concurrency = 2 })
@@ -178,13 +184,13 @@ func TestBusyHoldsAllWorkers(t *testing.T) {
 			time.Sleep(time.Second)
 			return &target.Answer{Status: 200, Body: []byte(`{"id":7}`)}, nil
 		}, status(429, "Retry-After", "3600"), body(200, `{"id":7}`))
-		a := b.finish("a")
-		b.finish("b")
+		a, other := b.finish("a"), b.finish("b")
 		time.Sleep(29 * time.Second)
 		assert.Equal(t, []string{"GET /contact", "GET /contact"}, b.steps())
 		time.Sleep(2 * time.Second)
 		assert.Equal(t, []string{"GET /contact", "GET /contact", "POST /tickets", "PUT /tickets/7"}, b.steps(), "it goes on where it was")
-		assert.Equal(t, connector.DeliveryDone, b.delivery(a).State)
+		assert.ElementsMatch(t, []connector.DeliveryState{connector.DeliveryDone, connector.DeliveryWaiting},
+			[]connector.DeliveryState{b.delivery(a).State, b.delivery(other).State}, "whichever was the first")
 	})
 }
 

@@ -103,9 +103,9 @@ func (l *Lane) Resume(ctx context.Context) error {
 	if t := l.current.Load().Tokens; t != nil {
 		t.Retry()
 	}
+	l.log.Info("the destination is resumed") // before what comes of it
 	l.gate.resume(l.now())
 	l.poke()
-	l.log.Info("the destination is resumed")
 	return nil
 }
 
