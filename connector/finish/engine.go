@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -130,11 +131,24 @@ func (e *Engine) Load(ctx context.Context) error {
 // Observe takes a new event of the group, once it is durable.
 func (e *Engine) Observe(group string, a connector.Arrival) {
 	e.mu.Lock()
+	before := e.first()
 	e.add(group, a, e.clock.Mono())
+	sooner := e.first() < before
 	e.mu.Unlock()
-	e.poke()
+	if sooner {
+		e.poke()
+	}
 }
 
+// first is when the next call is due, as far as there is one.
+func (e *Engine) first() time.Duration {
+	if len(e.queue) == 0 {
+		return math.MaxInt64
+	}
+	return e.queue[0].due
+}
+
+// poke makes the feed look at the queue anew: the first call in it is due sooner than the feed knows.
 func (e *Engine) poke() {
 	select {
 	case e.wake <- struct{}{}:
@@ -329,6 +343,7 @@ func (e *Engine) look(ctx context.Context, c *call) error {
 		c.failed++
 	}
 	e.mu.Lock()
+	before := e.first()
 	c.looking = false
 	c.forget(gone)
 	switch {
@@ -342,8 +357,11 @@ func (e *Engine) look(ctx context.Context, c *call) error {
 		e.schedule(c, now+lookPause)
 	}
 	c.again = false
+	sooner := e.first() < before
 	e.mu.Unlock()
-	e.poke()
+	if sooner {
+		e.poke()
+	}
 	return nil
 }
 
