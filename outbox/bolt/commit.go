@@ -12,19 +12,16 @@ import (
 	"wrapup/outbox"
 )
 
-// maxBatch bounds how many requests share a commit, and how many may be queued before callers wait to queue.
-const maxBatch = 1024
-
-// request is what a caller hands to the committer.
+// request is what a caller wants to be committed.
 type request struct {
 	prepared
 	move *move // none for a plain Commit
 	// alone, if given, is all there is to the request, and nothing else is in its transaction.
 	alone func(b *batch) error
 
-	done chan struct{} // closed when res and err are final
-	res  outbox.Result
-	err  error
+	// The outcome.
+	res outbox.Result
+	err error
 }
 
 // move takes a task out of its place, and to another one unless it is done.
@@ -43,7 +40,7 @@ const (
 	moveRevive                 // buried → due
 )
 
-// Commit applies the Tx. ctx counts only until the Tx is queued: from then on there is an outcome, and Commit waits for it.
+// Commit applies the Tx. ctx counts only before the Tx is handed over: from then on there is an outcome, and Commit waits for it.
 func (s *Store) Commit(ctx context.Context, tx outbox.Tx) (outbox.Result, error) {
 	return s.submit(ctx, tx, nil)
 }
@@ -95,50 +92,9 @@ func (s *Store) submit(ctx context.Context, tx outbox.Tx, m *move) (outbox.Resul
 	if err != nil {
 		return outbox.Result{}, err
 	}
-	r := &request{prepared: p, move: m, done: make(chan struct{})}
-	select {
-	case s.requests <- r:
-	case <-ctx.Done():
-		return outbox.Result{}, context.Cause(ctx)
-	}
-	<-r.done
+	r := &request{prepared: p, move: m}
+	s.settle(r)
 	return r.res, r.err
-}
-
-// run is the committer.
-func (s *Store) run() {
-	defer close(s.finished)
-	batch := make([]*request, 0, maxBatch)
-	for r := range s.requests {
-		batch = append(batch[:0], r)
-		for len(batch) < maxBatch && len(s.requests) > 0 { // nobody else receives
-			batch = append(batch, <-s.requests)
-		}
-		for rest := batch; len(rest) > 0; {
-			n := sharing(rest)
-			if err := s.write(rest[:n]); err != nil {
-				// Nothing of these counts. Not even their conflicts: they may be with neighbours.
-				for _, r := range rest[:n] {
-					r.res, r.err = outbox.Result{}, err
-				}
-			}
-			rest = rest[n:]
-		}
-		for _, r := range batch {
-			close(r.done)
-		}
-		clear(batch)
-	}
-}
-
-// sharing says how many of the requests, from the first on, share a transaction.
-func sharing(requests []*request) int {
-	for i, r := range requests {
-		if r.alone != nil {
-			return max(i, 1)
-		}
-	}
-	return len(requests)
 }
 
 // write applies the requests in one transaction, and gives each its result. An error stands for all of them.
@@ -221,7 +177,7 @@ func (s *Store) newest() int {
 	return tx.ID()
 }
 
-// fail breaks the store, for good. Only the committer calls it.
+// fail breaks the store, for good. Only who commits calls it.
 func (s *Store) fail(err error) error {
 	s.brokenBy = fmt.Errorf("%w: %s: %w", outbox.ErrBroken, s.path, err)
 	close(s.broken)

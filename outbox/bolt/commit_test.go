@@ -48,9 +48,9 @@ func together(t *testing.T, s *Store, g *gate, end error, txs []outbox.Tx) ([]ou
 	<-g.entered
 	results, errs := make([]outbox.Result, len(txs)), make([]error, len(txs))
 	for i, tx := range txs {
-		queued := len(s.requests)
+		queued := s.line.waiting()
 		wg.Go(func() { results[i], errs[i] = s.Commit(t.Context(), tx) })
-		for len(s.requests) == queued { // one after the other, so that their order is known
+		for s.line.waiting() == queued { // one after the other, so that their order is known
 			runtime.Gosched()
 		}
 	}
@@ -330,9 +330,8 @@ func TestCloseWaitsForThoseLetIn(t *testing.T) {
 		t.Fatal("Close did not wait")
 	default:
 	}
-	r := &request{done: make(chan struct{})}
-	s.requests <- r
-	<-r.done
+	r := &request{}
+	s.settle(r)
 	require.NoError(t, r.err)
 	s.underway.Done()
 	require.NoError(t, <-closed)

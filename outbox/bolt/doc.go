@@ -24,9 +24,9 @@
 //
 // # Commits
 //
-// One goroutine commits. It takes all that is queued, applies it in one transaction and lets all waiters go at once;
-// there is no window to wait for more. What a request needs of the processor only (validation, compression) has been
-// done before it is queued. A request is checked whole before anything of it is written, so one that conflicts leaves no
+// Whoever comes while nobody commits does it himself; what comes meanwhile waits in a line, is applied together in one
+// transaction by a goroutine that is there for that, and all who wait are let go at once. There is no window to wait for more. What a request needs of the processor only (validation, compression) has been
+// done before it is handed over. A request is checked whole before anything of it is written, so one that conflicts leaves no
 // trace and harms none of its neighbours.
 //
 // What is in memory (which items are open, which tasks are claimed, how many tasks there are) changes after the commit,

@@ -337,15 +337,13 @@ func (s *Store) queueNames() (names []string, err error) {
 	return names, err
 }
 
-// alone has the committer call f in a transaction of its own. f may be called more than once; only what the last call did
+// alone has f called in a transaction of its own. f may be called more than once; only what the last call did
 // counts. An error of f gives the transaction up.
 func (s *Store) alone(ctx context.Context, f func(b *batch) error) error {
-	r := &request{alone: f, done: make(chan struct{})}
-	select {
-	case s.requests <- r:
-	case <-ctx.Done():
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	<-r.done
+	r := &request{alone: f}
+	s.settle(r)
 	return r.err
 }

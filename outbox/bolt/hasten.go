@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -77,28 +76,22 @@ func (s *Store) claimAfter(q *queue, place outbox.Key, limit int) (tasks []outbo
 
 // moveAll makes the tasks due at that time, in their order, and counts those that were.
 func (s *Store) moveAll(ctx context.Context, tasks []outbox.Task, to outbox.Key) (n int, err error) {
-	var queued []*request
-	var errs []error
-	for _, t := range tasks {
-		r := &request{move: &move{task: t, kind: moveRetry, at: to}, done: make(chan struct{})}
-		select {
-		case s.requests <- r: // the committer takes them in this order
-			queued = append(queued, r)
-			continue
-		case <-ctx.Done():
-			errs = append(errs, context.Cause(ctx))
-		}
-		break
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
 	}
-	for _, r := range queued {
-		<-r.done
+	requests := make([]*request, len(tasks))
+	for i, t := range tasks {
+		requests[i] = &request{move: &move{task: t, kind: moveRetry, at: to}}
+	}
+	s.settle(requests...)
+	for _, r := range requests {
 		if r.err == nil {
 			n++
-		} else if len(errs) == 0 { // they share a commit, and mostly its error
-			errs = append(errs, r.err)
+		} else if err == nil { // they share a commit, and mostly its error
+			err = r.err
 		}
 	}
-	return n, errors.Join(errs...)
+	return n, err
 }
 
 // LastBuried looks up the task that was buried last, see outbox.Store.

@@ -87,8 +87,7 @@ type Store struct {
 	hash    func(group, id string) uint64
 
 	readOnly bool
-	requests chan *request
-	finished chan struct{} // closed when the committer has ended
+	line     line
 
 	mu     sync.Mutex // guards closed, and underway.Add against Wait
 	closed bool
@@ -110,7 +109,7 @@ type Store struct {
 	// restored is nil if the store never was restored from a backup.
 	restored atomic.Pointer[outbox.Restored]
 
-	// These belong to the committer.
+	// These belong to who commits.
 	items index
 	seq   uint64
 }
@@ -129,8 +128,7 @@ func Open(path string, opts Options) (*Store, error) {
 		observe:  opts.Observe,
 		hash:     opts.hash,
 		readOnly: opts.ReadOnly,
-		requests: make(chan *request, maxBatch),
-		finished: make(chan struct{}),
+		line:     newLine(),
 		broken:   make(chan struct{}),
 		queues:   map[string]*queue{},
 	}
@@ -180,9 +178,9 @@ func Open(path string, opts Options) (*Store, error) {
 		return nil, err
 	}
 	if s.readOnly {
-		close(s.finished)
+		close(s.line.finished)
 	} else {
-		go s.run() // ends when Close closes s.requests, and Close waits for it
+		go s.run() // ends when Close closes the relay, and Close waits for it
 	}
 	return s, nil
 }
@@ -377,8 +375,8 @@ func (s *Store) shut() error {
 	s.closed = true
 	s.mu.Unlock()
 	s.underway.Wait()
-	close(s.requests) // nobody sends any more: senders are under way until they have their answer
-	<-s.finished
+	close(s.line.relay) // nobody commits any more: who does is under way until he has left
+	<-s.line.finished
 	s.keepFreelist()
 	err := s.db.Close()
 	s.codec.close()
