@@ -29,6 +29,7 @@ A configuration that doesn't check out is refused, with everything that is wrong
 				return err
 			}
 			defer raiseHeap()()
+			defer addProcessors()()
 			level := &slog.LevelVar{}
 			level.Set(logLevel(cfg.Log))
 			// Before anything else: a SIGHUP would end the process.
