@@ -48,8 +48,8 @@ const (
 // All that a source asks for must be shown. An address that isn't allowed is told so whatever it shows: from there nobody
 // can try out tokens.
 func (w *way) admit(req *http.Request, from netip.Addr) (*Source, *refusal) {
-	no := &refusal{status: http.StatusNotFound, text: "no such path", why: whyPath}
 	var in *Source
+	var no *refusal
 	for i := range w.doors {
 		d := &w.doors[i]
 		if !d.leads(req.URL.Path) {
@@ -63,19 +63,22 @@ func (w *way) admit(req *http.Request, from netip.Addr) (*Source, *refusal) {
 		switch {
 		case why == "" && in == nil:
 			in = &d.Source
-		case why == whyAddress && no.status == http.StatusNotFound:
+		case why == whyAddress && no == nil:
 			no = &refusal{status: http.StatusForbidden, text: "not allowed from this address", why: why, source: d.Name}
-		case why != whyAddress && no.status != http.StatusUnauthorized:
+		case why != whyAddress && (no == nil || no.status != http.StatusUnauthorized):
 			no = &refusal{status: http.StatusUnauthorized, text: "not authorized", why: why, source: d.Name}
 			if d.User != "" {
 				no.challenge = challengeAs
 			}
 		}
 	}
-	if in != nil {
+	switch {
+	case in != nil:
 		return in, nil
+	case no != nil:
+		return nil, no
 	}
-	return nil, no
+	return nil, &refusal{status: http.StatusNotFound, text: "no such path", why: whyPath}
 }
 
 // leads says that the path is the source's, be the token right or wrong.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -44,16 +45,12 @@ func (r *Receiver) reserve(req *http.Request) (release func(), no *refusal) {
 // readBody reads the body, at most so many bytes of it. It is refused with 413 if it is too large, with 408 if it
 // comes too slowly, and with 400 if the client left or what came was no HTTP body.
 func readBody(w http.ResponseWriter, req *http.Request, most int64) ([]byte, *refusal) {
-	tooLarge := &refusal{status: http.StatusRequestEntityTooLarge, text: fmt.Sprintf("the body is larger than %d bytes", most),
-		why: whyTooLarge, last: true}
 	if req.ContentLength > most {
-		return nil, tooLarge
+		return nil, tooLarge(most)
 	}
-	var body bytes.Buffer
-	body.Grow(int(min(max(req.ContentLength, 0), firstRead)) + bytes.MinRead)
-	_, err := body.ReadFrom(http.MaxBytesReader(w, req.Body, most))
+	body, err := readAll(w, req, most)
 	if err == nil {
-		return body.Bytes(), nil
+		return body, nil
 	}
 	var (
 		limit   *http.MaxBytesError
@@ -61,10 +58,27 @@ func readBody(w http.ResponseWriter, req *http.Request, most int64) ([]byte, *re
 	)
 	switch {
 	case errors.As(err, &limit):
-		return nil, tooLarge
+		return nil, tooLarge(most)
 	case errors.As(err, &network) && network.Timeout():
 		return nil, &refusal{status: http.StatusRequestTimeout, text: "the body came too slowly", last: true}
 	default:
 		return nil, &refusal{status: http.StatusBadRequest, text: "the body broke off: the client left, or its framing is wrong", last: true}
 	}
+}
+
+func tooLarge(most int64) *refusal {
+	return &refusal{status: http.StatusRequestEntityTooLarge, text: fmt.Sprintf("the body is larger than %d bytes", most),
+		why: whyTooLarge, last: true}
+}
+
+func readAll(w http.ResponseWriter, req *http.Request, most int64) ([]byte, error) {
+	if n := req.ContentLength; n >= 0 && n <= min(most, firstRead) { // as an event is: the server reads no more than that
+		body := make([]byte, n)
+		_, err := io.ReadFull(req.Body, body)
+		return body, err
+	}
+	var body bytes.Buffer
+	body.Grow(int(min(max(req.ContentLength, 0), firstRead)) + bytes.MinRead)
+	_, err := body.ReadFrom(http.MaxBytesReader(w, req.Body, most))
+	return body.Bytes(), err
 }

@@ -72,7 +72,14 @@ func (r *Receiver) keep(ctx context.Context, source string, events []connector.E
 func (r *Receiver) entries(events []connector.Event) []entry {
 	now := r.now()
 	at := connector.TimeOf(now)
-	entries := make([]entry, 0, 2*len(events))
+	most := 0
+	for i := range events {
+		most++
+		if events[i].AboutCall() && events[i].AboutAgent() {
+			most++ // it goes into both groups
+		}
+	}
+	entries := make([]entry, 0, most)
 	for i := range events {
 		arrival := connector.Arrival{Event: events[i], At: at}
 		body, err := json.Marshal(arrival)
