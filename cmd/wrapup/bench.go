@@ -71,7 +71,7 @@ The disk that is measured is that of --dir: give a folder on the one that data_d
 	_ = c.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(bench.Parts(), cobra.ShellCompDirectiveNoFileComp))
 	f.BoolVar(&b.full, "full", false, "with a million waiting and a hundred thousand open; it takes some ten minutes, and some GB")
 	f.VarP(&b.format, "output", "o", "text or json")
-	c.AddCommand(bareHandler())
+	c.AddCommand(bareHandler(), a.bareClient())
 	return c
 }
 
@@ -95,6 +95,28 @@ func bareHandler() *cobra.Command {
 	}
 }
 
+// bareClient is likewise what it compares the delivery with.
+func (a *app) bareClient() *cobra.Command {
+	return &cobra.Command{
+		Use: "send URL DURATION", Hidden: true, Args: args(2, "an address and a duration"),
+		RunE: func(c *cobra.Command, args []string) error {
+			long, err := time.ParseDuration(args[1])
+			if err != nil {
+				return usageError{err}
+			}
+			body, err := io.ReadAll(c.InOrStdin())
+			if err != nil {
+				return err
+			}
+			load, err := bench.Send(c.Context(), args[0], long, body)
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(a.out).Encode(load)
+		},
+	}
+}
+
 func (a *app) runBench(ctx context.Context, b *benching) (err error) {
 	if b.Dir, err = os.MkdirTemp(b.dir, "wrapup-bench-"); err != nil {
 		return fmt.Errorf("--dir: %w", err)
@@ -109,6 +131,9 @@ func (a *app) runBench(ctx context.Context, b *benching) (err error) {
 	}
 	b.BareServe = func(ctx context.Context, addr string) *exec.Cmd {
 		return exec.CommandContext(ctx, self, "bench", "bare", addr) //nolint:gosec // likewise
+	}
+	b.BareSend = func(ctx context.Context, url string, long time.Duration) *exec.Cmd {
+		return exec.CommandContext(ctx, self, "bench", "send", url, long.String()) //nolint:gosec // likewise
 	}
 	b.Fill = fillStore
 	b.Size = func(dataDir string) (int64, error) { return bolt.HistorySize(filepath.Join(dataDir, storeFile)) }

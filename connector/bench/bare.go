@@ -1,9 +1,11 @@
 package bench
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
+	"time"
 )
 
 // Bare is the least that a receiver of events can be: it decodes the same JSON, stores nothing, and answers as much. What
@@ -25,4 +27,10 @@ func Bare() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"stored":1,"repeated":0}`+"\n")
 	})
+}
+
+// Send is the least that a sender of records can be: it posts the same body as fast as it is taken, with as many requests under
+// way as the daemon has, and stores nothing.
+func Send(ctx context.Context, url string, long time.Duration, body []byte) (Load, error) {
+	return load(ctx, url, sends, long, func() []byte { return body })
 }

@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -24,9 +26,12 @@ type Options struct {
 	Only []string
 	// Backlog is how many deliveries wait where a backlog is measured, Open how many calls are open where that is.
 	Backlog, Open int
-	// Serve gives the command that runs a daemon with a configuration file, BareServe the one that serves [Bare] at an address.
+	// Serve gives the command that runs a daemon with a configuration file, BareServe the one that serves [Bare] at an address,
+	// and BareSend the one that posts its input to an address for so long and prints the [Load] as JSON, see [Send]. They are
+	// processes of their own, as the daemon is.
 	Serve     func(ctx context.Context, config string) *exec.Cmd
 	BareServe func(ctx context.Context, addr string) *exec.Cmd
+	BareSend  func(ctx context.Context, url string, long time.Duration) *exec.Cmd
 	// Fill makes a store in a data folder and puts calls into it, see [Fill].
 	Fill func(ctx context.Context, dataDir, destination string, calls int) error
 	// Size tells how many bytes the history in the store of a data folder takes.
@@ -223,9 +228,15 @@ func (r *run) client(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l, err := load(ctx, r.sink.url, sends, r.Long, func() []byte { return record })
+	cmd := r.BareSend(ctx, r.sink.url, r.Long)
+	cmd.Stdin = bytes.NewReader(record)
+	out, err := cmd.Output()
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", cmd, err)
+	}
+	var l Load
+	if err := json.Unmarshal(out, &l); err != nil {
+		return fmt.Errorf("%s: %w", cmd, err)
 	}
 	r.report.add(namePost, "/s", l.Rate, "")
 	return nil
