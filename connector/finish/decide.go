@@ -56,9 +56,12 @@ type decision struct {
 func decide(v *view, now time.Duration, s *correlate.Settings) decision {
 	var d decision
 	frozen, known := v.freeze()
-	var events []connector.Event
-	var from []*pending // of the history's events: nil
-	var arrivals []connector.Arrival
+	most := len(v.pending)
+	for i := range v.history {
+		most += len(v.history[i].call.Events)
+	}
+	events, arrivals := make([]connector.Event, 0, most), make([]connector.Arrival, 0, most)
+	from := make([]*pending, 0, most) // of the history's events: nil
 	for i := range v.history {
 		for _, a := range v.history[i].call.Events {
 			events, from, arrivals = append(events, a.Event), append(from, nil), append(arrivals, a)
@@ -123,7 +126,7 @@ func (v *view) attempt(d *decision, a *correlate.Attempt, from []*pending, arriv
 		}
 		return
 	}
-	c := change{attempt: *a}
+	c := change{attempt: *a, events: make([]connector.Arrival, 0, len(a.Events)), drop: make([]string, 0, len(a.Events))}
 	for _, i := range a.Events {
 		c.events = append(c.events, arrivals[i])
 		if p := from[i]; p != nil {
