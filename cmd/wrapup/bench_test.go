@@ -21,7 +21,7 @@ func TestBench(t *testing.T) {
 	require.Zero(t, code, errs)
 	var report bench.Report
 	require.NoError(t, json.Unmarshal([]byte(out), &report), out)
-	assert.Len(t, report.Measures, 30)
+	assert.Len(t, report.Measures, 32)
 	for _, m := range report.Measures {
 		require.Len(t, m.Values, 1, m.Name)
 		for _, v := range m.Values {

@@ -242,35 +242,43 @@ func (r *run) client(ctx context.Context) error {
 	return nil
 }
 
+// crowds are how many agents' calls come in at a time where whole calls are measured.
+func crowds() []int { return []int{64, 256} }
+
 // whole measures how many calls go through, from six events to the request at the sink. The most that could be is what the
 // bare handler and the bare client would need for the same, one after the other, on the same cores.
 func (r *run) whole(ctx context.Context) error {
-	s, err := r.newSite(ctx, r.toSink())
-	if err != nil {
-		return err
-	}
-	err = r.with(ctx, s, func(*process) error {
-		r.sink.begin(false)
-		began := time.Now()
-		sent, err := r.traffic.calls(ctx, s.url, sends, 2*r.Long)
+	for _, conns := range crowds() {
+		s, err := r.newSite(ctx, r.toSink())
 		if err != nil {
 			return err
 		}
-		last, err := r.sink.await(ctx, sent, patience)
-		if err != nil {
-			return fmt.Errorf("%d calls sent: %w", sent, err)
+		err = r.with(ctx, s, func(*process) error {
+			r.sink.begin(false)
+			began := time.Now()
+			sent, err := r.traffic.calls(ctx, s.url, conns, 2*r.Long)
+			if err != nil {
+				return err
+			}
+			last, err := r.sink.await(ctx, sent, patience)
+			if err != nil {
+				return fmt.Errorf("%d calls sent: %w", sent, err)
+			}
+			limit := fmt.Sprintf("six times bare handler, once bare client, %d connections", conns)
+			if handler, client := r.report.Get(nameBare(conns)), r.report.Get(namePost); handler != nil && client != nil {
+				r.report.add(limit, "/s", 1/(eventsOfCall/latest(handler)+1/latest(client)), "")
+			}
+			r.report.add(fmt.Sprintf("whole calls, %d connections", conns), "/s", float64(sent)/last.Sub(began).Seconds(), limit)
+			return nil
+		})
+		if err == nil && conns == crowds()[0] {
+			err = r.size(s)
 		}
-		const limit = "bare handler and client, six events and a request"
-		if handler, client := r.report.Get(nameBare(sends)), r.report.Get(namePost); handler != nil && client != nil {
-			r.report.add(limit, "/s", 1/(eventsOfCall/latest(handler)+1/latest(client)), "")
+		if err = errors.Join(err, r.remove(s)); err != nil {
+			return err
 		}
-		r.report.add("whole calls, 64 connections", "/s", float64(sent)/last.Sub(began).Seconds(), limit)
-		return nil
-	})
-	if err == nil {
-		err = r.size(s)
 	}
-	return errors.Join(err, r.remove(s))
+	return nil
 }
 
 // size measures what a delivered call takes on the disk.
