@@ -3,6 +3,7 @@ package intake_test
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -238,4 +239,72 @@ func TestDefaults(t *testing.T) {
 	s := &setup{Receiver: h}
 	assert.Equal(t, 1, s.post(t, ring).Stored)
 	assert.Equal(t, 400, s.post(t, "{}").Status)
+}
+
+// A body of a known length is read to its end and no further, whatever its length: what the sender has behind it on the same
+// connection is the next post.
+func TestBodiesOfKnownLength(t *testing.T) {
+	s := newSetup(t, nil)
+	server := httptest.NewServer(s)
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	require.NoError(t, err)
+	answers := bufio.NewReader(conn)
+	const most = 64 << 10 // for more than that, memory is given as it comes
+	for i, length := range []int{0, len(ring) + 1, most - 1, most, most + 1, 0} {
+		body, status := "", 400
+		if length > 0 {
+			uuid := fmt.Sprintf("%s%d", call[:len(call)-1], i)
+			body = strings.Replace(ring, call, uuid, 1)
+			body, status = body+strings.Repeat(" ", length-len(body)), 200
+		}
+		head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n", path, length)
+		_, err = io.WriteString(conn, head+"\r\n"+body+head)
+		require.NoError(t, err)
+		response, err := http.ReadResponse(answers, nil)
+		require.NoError(t, err, length)
+		assert.Equal(t, status, replyOf(t, response).Status, length)
+		// The same again, by a sender who asks before he sends his body: it is there already.
+		if length > 0 {
+			_, err = io.WriteString(conn, "Expect: 100-continue\r\n")
+			require.NoError(t, err)
+		}
+		_, err = io.WriteString(conn, "\r\n")
+		require.NoError(t, err)
+		if length > 0 {
+			line, err := answers.ReadString('\n')
+			require.NoError(t, err)
+			assert.Contains(t, line, "100 Continue", length)
+			_, err = answers.ReadString('\n')
+			require.NoError(t, err)
+			_, err = io.WriteString(conn, body)
+			require.NoError(t, err)
+		}
+		response, err = http.ReadResponse(answers, nil)
+		require.NoError(t, err, length)
+		assert.Equal(t, status, replyOf(t, response).Status, length)
+	}
+	require.NoError(t, conn.Close())
+	server.Close()
+	assert.Len(t, s.observed, 4)
+}
+
+// A sender who leaves in the middle of a short body has said nothing.
+func TestShortBodyBreaksOff(t *testing.T) {
+	s := newSetup(t, nil)
+	server := httptest.NewServer(s)
+	defer server.Close()
+	for _, sent := range []string{"", ring} { // the second would be an event
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		require.NoError(t, err)
+		_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", path, len(ring)+1, sent)
+		require.NoError(t, err)
+		require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err)
+		assert.Equal(t, 400, replyOf(t, response).Status)
+		require.NoError(t, conn.Close())
+	}
+	server.Close()
+	assert.Empty(t, s.observed)
 }
