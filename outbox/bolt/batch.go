@@ -12,8 +12,8 @@ import (
 // fillPercent is for buckets that are written at their end: pages are left nearly full.
 const fillPercent = 0.9
 
-// batch is one transaction of the committer. Its later requests see the earlier ones: in the transaction what is stored,
-// in the batch what will be in memory.
+// batch is one transaction of who commits. Its later requests see the earlier ones: in the transaction what is stored, in
+// the batch what will be in memory.
 type batch struct {
 	s     *Store
 	tx    *bbolt.Tx

@@ -121,7 +121,7 @@ func (s *Store) Expire(ctx context.Context, before outbox.Day, limit int) (outbo
 	return s.dropDays(ctx, old)
 }
 
-// dropDays takes away those days that no task waits of. Any task that comes to wait meanwhile is seen by the committer.
+// dropDays takes away those days that no task waits of. Any task that comes to wait meanwhile is seen by who commits it.
 func (s *Store) dropDays(ctx context.Context, old []outbox.Day) (outbox.Expired, error) {
 	s.waitedOf.set(old)
 	defer s.waitedOf.set(nil)
@@ -337,8 +337,8 @@ func (s *Store) queueNames() (names []string, err error) {
 	return names, err
 }
 
-// alone has f called in a transaction of its own. f may be called more than once; only what the last call did
-// counts. An error of f gives the transaction up.
+// alone has f called in a transaction of its own. f may be called more than once; only what the last call did counts. An
+// error of f gives the transaction up.
 func (s *Store) alone(ctx context.Context, f func(b *batch) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
