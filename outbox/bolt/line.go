@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"wrapup/outbox"
@@ -12,9 +13,10 @@ import (
 // maxBatch bounds how many requests share a transaction.
 const maxBatch = 1024
 
-// line is where requests come to be committed. Whoever finds nobody at it commits his own at once: an event that comes alone
-// costs no change of goroutines, which takes as long as the processor's share of the commit. What comes meanwhile waits for
-// the committer, a goroutine that is there for that: nobody who has his answer has to commit for others.
+// line is where requests come to be committed. Whoever finds nobody at it commits his own at once, and what comes just with
+// it: an event that comes alone costs no change of goroutines, which takes as long as the processor's share of the commit.
+// What comes meanwhile waits for the committer, a goroutine that is there for that: nobody who has his answer has to commit
+// for others.
 type line struct {
 	mu sync.Mutex
 	// busy says that somebody commits. He looks at next when he has done.
@@ -49,6 +51,17 @@ func (l *line) enter(requests []*request) (r *round, mine bool) {
 	}
 	l.next.requests = append(l.next.requests, requests...)
 	return l.next, false
+}
+
+// company gives those who come just with a caller whose turn it is: what a post has is handed over by several goroutines, and
+// is to share a sync of the disk. Where nobody else can run that takes no time.
+func (l *line) company() *round {
+	runtime.Gosched()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.next
+	l.next = nil
+	return r
 }
 
 // leave ends the turn of a caller.
@@ -103,7 +116,14 @@ func (s *Store) settle(requests ...*request) {
 			select {}
 		}
 	}()
+	with := s.line.company()
+	if with != nil {
+		requests = slices.Concat(requests, with.requests)
+	}
 	s.commitAll(requests)
+	if with != nil {
+		close(with.done)
+	}
 	s.line.leave()
 }
 

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,6 +57,33 @@ func TestWhoFindsNobodyCommitsHimself(t *testing.T) {
 	assert.NotContains(t, stacks[1], committer)
 	assert.Contains(t, stacks[2], committer)
 	assert.NotContains(t, stacks[2], caller)
+}
+
+// An event of an agent in a call goes into two groups, and what a post has is handed over at the same time: where nothing else
+// is to do, that is one sync of the disk and not one for who is first and another for the rest.
+func TestWhatComesTogetherIsOneCommit(t *testing.T) {
+	var commits atomic.Int64
+	s := openAt(t, newPath(t), Options{Commit: func(commit func() error) error {
+		commits.Add(1)
+		return commit()
+	}})
+	idle := func() bool {
+		s.line.mu.Lock()
+		defer s.line.mu.Unlock()
+		return !s.line.busy
+	}
+	const posts = 40
+	before := commits.Load()
+	for i := range posts {
+		for !idle() { // the committer would take all of it
+			runtime.Gosched()
+		}
+		var other sync.WaitGroup
+		other.Go(func() { add(t, s, "agent", strconv.Itoa(i)) })
+		add(t, s, "call", strconv.Itoa(i))
+		other.Wait()
+	}
+	assert.Less(t, commits.Load()-before, int64(posts*3/2)) // who is first on another processor may still be alone
 }
 
 // However many wait, a transaction has room for so many, and each has its outcome; what wants to be alone is.
