@@ -230,9 +230,11 @@ func (r *run) client(ctx context.Context) error {
 	}
 	cmd := r.BareSend(ctx, r.sink.url, r.Long)
 	cmd.Stdin = bytes.NewReader(record)
+	said := &tail{}
+	cmd.Stderr = said
 	out, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("%s: %w", cmd, err)
+		return fmt.Errorf("%s: %w; it says: %s", cmd, err, said)
 	}
 	var l Load
 	if err := json.Unmarshal(out, &l); err != nil {

@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"context"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -59,4 +61,16 @@ func TestReport(t *testing.T) {
 	assert.Nil(t, r.Get("nothing"))
 	r.add("figure", "/s", 40, "limit")
 	assert.InDelta(t, 25, r.Get("figure").Median(), 0)
+}
+
+// What is wrong with the bare client is told by it, not by its exit code.
+func TestBareClientFails(t *testing.T) {
+	s, err := newSink(t.Context())
+	require.NoError(t, err)
+	defer s.stop()
+	r := &run{sink: s, traffic: newTraffic(time.Now()), report: &Report{}}
+	r.BareSend = func(ctx context.Context, _ string, _ time.Duration) *exec.Cmd {
+		return exec.CommandContext(ctx, "sh", "-c", "echo the sink is away >&2; exit 1")
+	}
+	require.ErrorContains(t, r.client(t.Context()), "the sink is away")
 }
