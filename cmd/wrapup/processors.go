@@ -11,7 +11,7 @@ import (
 const spareProcessors = 2
 
 // addProcessors has Go's scheduler make up for those who wait for the disk, until release is called. Who sets GOMAXPROCS knows
-// better.
+// better. From then on Go doesn't follow any more how many processors a container may use: the next start does.
 func addProcessors() (release func()) {
 	if os.Getenv("GOMAXPROCS") != "" {
 		return func() {}
