@@ -69,7 +69,7 @@ The disk that is measured is that of --dir: give a folder on the one that data_d
 	f.IntVar(&b.Open, "open", b.Open, "how many calls are open")
 	f.StringSliceVar(&b.Only, "only", nil, "measure these `parts` alone: "+strings.Join(bench.Parts(), ", "))
 	_ = c.RegisterFlagCompletionFunc("only", cobra.FixedCompletions(bench.Parts(), cobra.ShellCompDirectiveNoFileComp))
-	f.BoolVar(&b.full, "full", false, "with a million waiting and a hundred thousand open; it takes some ten minutes, and some GB")
+	f.BoolVar(&b.full, "full", false, "with a million waiting and a hundred thousand open; it takes some minutes, and some GB")
 	f.VarP(&b.format, "output", "o", "text or json")
 	c.AddCommand(bareHandler(), a.bareClient())
 	return c
