@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 
-	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 )
 
@@ -49,13 +48,4 @@ func warm(path string) error {
 		return nil
 	}
 	return err
-}
-
-// readAhead has Linux read the next pages of the mapped file, too, where it has to read one. bbolt asks it not to; but what
-// is delivered after an outage was written one after the other, and each page that has to be waited for alone holds up a
-// processor. size is how much is mapped at least.
-func readAhead(db *bbolt.DB, size int) {
-	if size > 0 { // if that fails, it is slower
-		_, _, _ = unix.Syscall(unix.SYS_MADVISE, db.Info().Data, uintptr(size), unix.MADV_NORMAL)
-	}
 }

@@ -2,13 +2,8 @@
 
 package bolt
 
-import "go.etcd.io/bbolt"
-
 // dropCache does what only Linux needs and can.
 func dropCache(string) error { return nil }
 
 // warm does what is measured on Linux only.
 func warm(string) error { return nil }
-
-// readAhead likewise.
-func readAhead(*bbolt.DB, int) {}

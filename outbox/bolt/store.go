@@ -234,7 +234,6 @@ func openFile(path string, opts Options) (*bbolt.DB, error) {
 		return nil, fmt.Errorf("opening the store %s: %w", path, err)
 	}
 	db.AllocSize = growth(size)
-	readAhead(db, options.InitialMmapSize)
 	if err := stillAt(path, opened); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
