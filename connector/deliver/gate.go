@@ -77,7 +77,7 @@ func (g *gate) wait(now time.Time) time.Duration {
 }
 
 // take says that a delivery is taken. It is true if it is a probe. One that is taken while the destination is just being
-// paused is none: it finds that before it sends anything.
+// paused is none: it finds that before it sends a step.
 func (g *gate) take(now time.Time) (probe bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

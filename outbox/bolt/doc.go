@@ -26,9 +26,9 @@
 //
 // Whoever comes while nobody commits does it himself. What comes meanwhile waits in a line; a goroutine that is there for
 // that applies all of it in one transaction, and lets all who wait go at once. There is no window to wait for more: either
-// only lets those come first who can run now. What a request needs of the processor only (validation,
-// compression) has been done before it is handed over. A request is checked whole before anything of it is written, so one
-// that conflicts leaves no trace and harms none of its neighbours.
+// only lets those come first who can run now. What a request needs of the processor only (validation, compression) has been
+// done before it is handed over. A request is checked whole before anything of it is written, so one that conflicts leaves no
+// trace and harms none of its neighbours.
 //
 // What is in memory (which items are open, which tasks are claimed, how many tasks there are) changes after the commit,
 // never before. It is rebuilt from the file by [Open].
